@@ -1,0 +1,64 @@
+# Each target makes its own virtual environment and installs what it needs; a second run is quick.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types docs bench clean
+
+demo: $(VENV)/.demo
+	$(BIN)/python examples/terminal.py
+
+test: $(VENV)/.test
+	rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.types $(VENV)/.test
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pyright --pythonpath $(BIN)/python --ignoreexternal --verifytypes otp_enroll
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
+	@echo "docs/_build/index.html"
+
+bench: $(VENV)/.test
+	$(BIN)/python tests/benchmark.py
+
+clean:
+	rm -rf $(VENV) docs/_build demo.db* .coverage*
+
+# --- what the targets need ---
+
+# Debian keeps ensurepip in a package of its own.
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV) 2>/dev/null || \
+	  { rm -rf $(VENV); tests/debian_packages.sh python3-venv; $(PYTHON) -m venv $(VENV); }
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[crypto]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	tests/debian_packages.sh oathtool:oathtool zbarimg:zbar-tools rsvg-convert:librsvg2-bin
+	$(BIN)/python -m pip install --quiet --group test
+	touch $@
+
+$(VENV)/.lint: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --group lint
+	touch $@
+
+$(VENV)/.types: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --group types
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.demo
+	$(BIN)/python -m pip install --quiet --group docs
+	touch $@

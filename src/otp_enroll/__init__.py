@@ -1,0 +1,42 @@
+"""One-time passwords for your users: from disabled through pending to confirmed, and back."""
+
+from otp_enroll import errors, events
+from otp_enroll.core.decision import AuthenticatorStatus, KeyCopy, ResealReport, Status
+from otp_enroll.core.proofs import Override, Verification
+from otp_enroll.enroller import AsyncEnroller, Enroller
+from otp_enroll.policy import STRICT, AttemptBudget, Parameters, Policy
+from otp_enroll.provisioning.setup import Confirmation, RecoveryCodes, Setup
+from otp_enroll.provisioning.uri import ProvisioningWarning
+from otp_enroll.storage.protocol import (
+    AsyncEnrollmentStore,
+    EnrollmentStore,
+    SecretCipher,
+    StoredEnrollment,
+    Unencrypted,
+)
+
+__all__ = [
+    "STRICT",
+    "AsyncEnroller",
+    "AsyncEnrollmentStore",
+    "AttemptBudget",
+    "AuthenticatorStatus",
+    "Confirmation",
+    "Enroller",
+    "EnrollmentStore",
+    "KeyCopy",
+    "Override",
+    "Parameters",
+    "Policy",
+    "ProvisioningWarning",
+    "RecoveryCodes",
+    "ResealReport",
+    "SecretCipher",
+    "Setup",
+    "Status",
+    "StoredEnrollment",
+    "Unencrypted",
+    "Verification",
+    "errors",
+    "events",
+]

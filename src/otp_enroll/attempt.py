@@ -1,0 +1,425 @@
+"""One request without its I/O: decode, open, decide, encode, recognise one's own write, pause.
+
+An enroller feeds it what it loaded and does what it says. Both flavours share it, so that the
+rules of a retry stand here once.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from otp_enroll.core.decision import Decision, Facts, FreshRecovery, FreshSetup
+from otp_enroll.core.recovery import CODE_BYTES, SALT_BYTES, FreshCodes
+from otp_enroll.core.requests import Request
+from otp_enroll.core.secret import Sealed, Secret, SetupId
+from otp_enroll.core.states import (
+    Disabled,
+    Enrollment,
+    is_confirmed,
+    resealed,
+    sealed_secrets,
+    setup_of,
+)
+from otp_enroll.core.transitions import decide
+from otp_enroll.core.typed_text import clean_label
+from otp_enroll.errors import (
+    AdapterError,
+    EnrollmentError,
+    ServerClockError,
+    StorageError,
+    StoreContentionError,
+    UnreadableSecretError,
+)
+from otp_enroll.events import Event
+from otp_enroll.policy import SECRET_BYTES, Policy
+from otp_enroll.provisioning.uri import LONGEST_ISSUER
+from otp_enroll.storage import codec
+from otp_enroll.storage.protocol import SecretCipher, StoredEnrollment
+
+TRIES: Final = 10
+FIRST_PAUSE: Final = 0.005
+LONGEST_PAUSE: Final = 0.1
+
+_SETUP_ID_BYTES: Final = 32
+_AUTHENTICATOR_ID_BYTES: Final = 16
+_REVISION_BYTES: Final = 16
+_CLOCK_LIMIT: Final = 250_000_000_000  # the year 9892: a lifetime later is still a datetime
+
+AnswerT = TypeVar("AnswerT")
+RequestT = TypeVar("RequestT", bound=Request)
+Transition = Callable[[Enrollment, RequestT, Facts], Decision[AnswerT]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an enroller was built with, but for its store and its way to wait and to tell."""
+
+    issuer: str
+    cipher: SecretCipher
+    policy: Policy
+    clock: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "issuer", clean_label(self.issuer, "issuer", LONGEST_ISSUER))
+        _check_methods(self.cipher, "cipher", ("seal", "open", "needs_reseal"))
+        if not isinstance(self.policy, Policy):
+            raise TypeError("policy must be a Policy")
+        if not callable(self.clock) or not callable(self.random_bytes):
+            raise TypeError("clock and random_bytes must be callable")
+
+    def now(self) -> int:
+        """Read the clock, in whole Unix seconds.
+
+        Raises:
+            ServerClockError: It is before 1970, after 9892, or not a number.
+        """
+        reading = self.clock()
+        if not math.isfinite(reading) or not 0 <= reading < _CLOCK_LIMIT:
+            raise ServerClockError
+        return int(reading)
+
+    def draw(self, length: int) -> bytes:
+        """Draw random bytes, and make sure that they came.
+
+        Raises:
+            ValueError: The source gave fewer or more, or something else.
+        """
+        drawn = self.random_bytes(length)
+        if not isinstance(drawn, bytes) or len(drawn) != length:
+            drawn = b""
+            raise ValueError(f"random_bytes must return exactly the {length} bytes asked for")
+        return drawn
+
+    def seal(self, secret: Secret, user_id: str, authenticator_id: str) -> Sealed:
+        """Seal a secret for one authenticator of one user.
+
+        Raises:
+            UnreadableSecretError: The cipher failed.
+        """
+        context = codec.seal_context(user_id, authenticator_id)
+        try:
+            sealed = self.cipher.seal(secret.reveal(), context=context)
+        except Exception as cause:
+            raise UnreadableSecretError from cause
+        if not isinstance(sealed, bytes):
+            raise UnreadableSecretError
+        return Sealed(sealed)
+
+    def open(
+        self, sealed: Sealed, user_id: str, authenticator_id: str
+    ) -> Secret | UnreadableSecretError:
+        """Open a sealed secret, or return why it cannot be opened."""
+        context = codec.seal_context(user_id, authenticator_id)
+        try:
+            opened = self.cipher.open(sealed.reveal(), context=context)
+            return Secret(bytes(memoryview(opened)), allow_short=True)
+        except Exception as cause:  # noqa: BLE001  # whatever a cipher raises, the secret is unreadable
+            error = UnreadableSecretError()
+            error.__cause__ = cause.with_traceback(None)
+            return error
+
+    def needs_reseal(self, sealed: Sealed) -> bool:
+        """Ask the cipher whether it would use another key by now.
+
+        Raises:
+            UnreadableSecretError: The cipher failed.
+        """
+        try:
+            return self.cipher.needs_reseal(sealed.reveal())
+        except Exception as cause:
+            raise UnreadableSecretError from cause
+
+
+def _check_methods(value: object, what: str, methods: tuple[str, ...]) -> None:
+    for method in methods:
+        if not callable(getattr(value, method, None)):
+            raise TypeError(f"the {what} has no method {method}")
+
+
+def check_store(store: object, *, awaited: bool) -> None:
+    """Refuse a store that an enroller cannot use, when it is built and not at the first login.
+
+    Raises:
+        TypeError: It lacks a method or ``joined``, or is of the other flavour.
+        ValueError: It is joined: an app that rolls back would take a judged code back with it.
+    """
+    _check_methods(store, "store", ("load", "save", "delete"))
+    joined = getattr(store, "joined", None)
+    if not isinstance(joined, bool):
+        raise TypeError("the store has no attribute joined that is True or False")
+    if joined:
+        raise ValueError("an enroller needs a store that commits by itself, and this one is joined")
+    if not awaited and inspect.iscoroutinefunction(getattr(store, "load")):  # noqa: B009  # no protocol
+        raise TypeError("this store is for AsyncEnroller")
+
+
+def listed(store: object) -> object:
+    """Return the store if it can list ids, which maintenance needs and requests do not.
+
+    Raises:
+        TypeError: It cannot.
+    """
+    _check_methods(store, "store", ("user_ids",))
+    return store
+
+
+@contextmanager
+def storage_errors() -> Generator[None]:
+    """Turn whatever a store raises into a ``StorageError``, with the cause and not its text."""
+    try:
+        yield
+    except EnrollmentError:
+        raise
+    except Exception as cause:
+        raise StorageError from cause
+
+
+def checked_limit(limit: int | None) -> int | None:
+    """Check how much maintenance may do: ``None`` for all, or at least 1."""
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
+        raise TypeError("limit must be an int or None")
+    if limit is not None and limit < 1:
+        raise ValueError("limit must be at least 1")
+    return limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """What to save, and which revision it must find there."""
+
+    record: StoredEnrollment
+    expected: str | None
+
+
+def _changed_at(record: StoredEnrollment | None) -> int:
+    return record.changed_at if record else 0
+
+
+class Attempt(Generic[RequestT, AnswerT]):
+    """One request, from its first load to its answer.
+
+    The clock is read once. A decision is thrown away when the store refuses the write, unless
+    the write is found to have landed: a driver may deliver it twice and report the second.
+
+    Args:
+        settings: What the enroller was built with.
+        transition: The verb.
+        request: Its arguments.
+
+    Raises:
+        MalformedCodeError: The text cannot be what is asked for.
+        ServerClockError: The clock gives no time.
+    """
+
+    __slots__ = (
+        "_decision",
+        "_fresh",
+        "_now",
+        "_request",
+        "_settings",
+        "_transition",
+        "_tries",
+        "_write",
+        "settled",
+    )
+
+    def __init__(
+        self, settings: Settings, transition: Transition[RequestT, AnswerT], request: RequestT
+    ) -> None:
+        request.refuse_malformed(settings.policy.digits)
+        self._settings = settings
+        self._transition = transition
+        self._request = request
+        self._now = settings.now()
+        self._fresh: FreshSetup | FreshRecovery | None = None
+        self._tries = 0
+        self._write: Write | None = None
+        self._decision: Decision[AnswerT] | None = None
+        self.settled = False
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds to wait before the next load (full jitter), or ``None`` before the first."""
+        if not self._tries:
+            return None
+        longest = min(FIRST_PAUSE * float(2 ** (self._tries - 1)), LONGEST_PAUSE)
+        return longest * int.from_bytes(self._settings.draw(4), "big") / 2**32
+
+    def decide(self, record: StoredEnrollment | None) -> Write | None:
+        """Decide on what was loaded.
+
+        Returns:
+            What to save, or ``None``: nothing is to be saved, and the attempt is settled.
+
+        Raises:
+            StorageError: The record is not one of ours, or the store's answer is none.
+            UnreadableSecretError: A new secret cannot be sealed.
+        """
+        self._check_record(record)
+        enrollment: Enrollment = Disabled()
+        envelope = codec.Envelope()
+        if record is not None:
+            enrollment, envelope = codec.decode(record)
+            if self._landed(record, envelope):
+                self.settled = True
+                return None
+        decision = self._decision = self._decided(enrollment, record)
+        if decision.enrollment is None:
+            self.settled = True
+            return None
+        replaced = None if record is None else record.revision
+        written = codec.encode(
+            decision.enrollment,
+            envelope,
+            user_id=self._request.user_id,
+            revision=self._settings.draw(_REVISION_BYTES).hex(),
+            replaces=replaced,
+            changed_at=self._now if decision.changed else _changed_at(record),
+        )
+        self._write = Write(record=written, expected=replaced)
+        return self._write
+
+    def saved(self, stored: object) -> None:
+        """Take the store's answer to a save.
+
+        Raises:
+            StoreContentionError: It refused for the tenth time.
+            AdapterError: It is neither ``True`` nor ``False``.
+        """
+        if stored is True:
+            self.settled = True
+        elif stored is False:
+            self._tries += 1
+            if self._tries == TRIES:
+                raise StoreContentionError
+        else:
+            raise AdapterError("save returned neither True nor False")
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What to tell, now that the attempt is settled."""
+        return self._decision.events if self._decision else ()
+
+    def answer(self) -> AnswerT:
+        """Return the answer or raise the refusal, and let go of every secret before.
+
+        A traceback keeps its frames alive: if they held the decision, error, traceback and
+        frame would be a cycle that keeps secrets until the garbage collector comes.
+        """
+        decision, self._decision, self._fresh = self._decision, None, None
+        if decision is None:
+            raise TypeError("the attempt is not settled")
+        outcome = decision.outcome
+        del decision
+        if isinstance(outcome, EnrollmentError):
+            try:
+                raise outcome
+            finally:
+                del outcome
+        return outcome
+
+    def _check_record(self, record: StoredEnrollment | None) -> None:
+        if record is None:
+            return
+        if not isinstance(record, StoredEnrollment):
+            raise AdapterError("load returned neither a StoredEnrollment nor None")
+        texts = (record.user_id, record.revision, record.state, record.document)
+        expires_at = record.setup_expires_at
+        if (
+            any(type(text) is not str for text in texts)
+            or type(record.changed_at) is not int
+            or (expires_at is not None and type(expires_at) is not int)
+        ):
+            raise AdapterError("load returned a record with a value of another type")
+        if record.user_id != self._request.user_id:
+            raise AdapterError("load returned the record of another id")
+
+    def _landed(self, record: StoredEnrollment, envelope: codec.Envelope) -> bool:
+        if self._write is None:
+            return False
+        revision = self._write.record.revision
+        return record.revision == revision or envelope.remembers(revision)
+
+    def _decided(
+        self, enrollment: Enrollment, record: StoredEnrollment | None
+    ) -> Decision[AnswerT]:
+        request, settings = self._request, self._settings
+        if self._fresh is None:
+            self._fresh = self._drawn()
+        sealed = dict(self._to_open(enrollment))
+        opened = {
+            name: settings.open(secret, request.user_id, name) for name, secret in sealed.items()
+        }
+        facts = Facts(
+            user_id=request.user_id,
+            now=self._now,
+            changed_at=_changed_at(record),
+            policy=settings.policy,
+            issuer=settings.issuer,
+            purpose=request.purpose,
+            actor=request.actor,
+            context=request.told,
+            opened=opened,
+            fresh=self._fresh,
+        )
+        try:
+            decision = decide(self._transition, enrollment, request, facts)
+        except EnrollmentError as refusal:
+            # Without the traceback, whose frames hold the opened secrets.
+            return Decision(refusal.with_traceback(None))
+        if decision.enrollment is None:
+            return decision
+        newly = {
+            name: settings.seal(secret, request.user_id, name)
+            for name, secret in opened.items()
+            if isinstance(secret, Secret) and settings.needs_reseal(sealed[name])
+        }
+        return Decision(
+            decision.outcome,
+            resealed(decision.enrollment, newly),
+            decision.events,
+            decision.changed,
+        )
+
+    def _to_open(self, enrollment: Enrollment) -> Iterator[tuple[str, Sealed]]:
+        match self._request.opens:
+            case "setup":
+                setup = setup_of(enrollment)
+                if setup is not None:
+                    yield setup.authenticator_id, setup.sealed
+            case "judged":
+                typed = self._request.typed
+                if typed is not None and typed.kind == "code" and is_confirmed(enrollment):
+                    yield from ((one.id, one.sealed) for one in enrollment.authenticators)
+            case "stale":
+                for name, sealed in sealed_secrets(enrollment):
+                    if self._settings.needs_reseal(sealed):
+                        yield name, sealed
+            case _:
+                return
+
+    def _drawn(self) -> FreshSetup | FreshRecovery | None:
+        settings, policy = self._settings, self._settings.policy
+        match self._request.draws:
+            case "setup":
+                authenticator_id = settings.draw(_AUTHENTICATOR_ID_BYTES).hex()
+                secret = Secret(settings.draw(SECRET_BYTES[policy.algorithm]))
+                return FreshSetup(
+                    setup_id=SetupId.from_bytes(settings.draw(_SETUP_ID_BYTES)),
+                    authenticator_id=authenticator_id,
+                    secret=secret,
+                    sealed=settings.seal(secret, self._request.user_id, authenticator_id),
+                )
+            case "recovery":
+                return FreshRecovery(
+                    salt=settings.draw(SALT_BYTES),
+                    codes=FreshCodes(settings.draw(CODE_BYTES * policy.recovery_codes)),
+                )
+            case _:
+                return None

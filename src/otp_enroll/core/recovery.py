@@ -1,0 +1,91 @@
+"""Recovery codes: how they are spelt, digested, recognised and spent.
+
+Pure: no I/O, no clock, no randomness.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from otp_enroll.core.budget import Extra
+from otp_enroll.core.redacted import Redacted
+from otp_enroll.core.typed_text import CROCKFORD, TypedCode
+
+CODE_BYTES: Final = 15
+"""Random bytes in a recovery code: 120 bits, 24 Crockford characters (SP 800-63B-4 §3.1.2.2)."""
+
+SALT_BYTES: Final = 16
+DIGEST_BYTES: Final = 32
+LOW: Final = 2
+"""At this many unspent codes or fewer, an event asks for a new set (SP 800-63B-4 §4.2.1.1)."""
+
+_TAG: Final = b"otp_enroll/1\0recovery code\0"
+
+
+class FreshCodes(Redacted):
+    """A new set's codes before they are shown, out of ``CODE_BYTES`` random bytes each."""
+
+    __slots__ = ()
+
+    def canonical(self) -> tuple[str, ...]:
+        """Spell each code in 24 Crockford characters."""
+        return tuple(
+            _spelt(self._raw[start : start + CODE_BYTES])
+            for start in range(0, len(self._raw), CODE_BYTES)
+        )
+
+
+def _spelt(raw: bytes) -> str:
+    number = int.from_bytes(raw, "big")
+    return "".join(CROCKFORD[number >> shift & 31] for shift in range(8 * len(raw) - 5, -1, -5))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoverySet:
+    """A set of recovery codes as it is stored: digests, never codes.
+
+    A plain SHA-256 suffices for 112 bits and more (ASVS 6.5.2); account and salt keep the
+    digests of two accounts, or two sets, apart.
+
+    Attributes:
+        salt: 16 random bytes, new with each set.
+        digests: SHA-256 of each code, one after the other.
+        spent: For each code, whether it was used; a spent one stays until the set is renewed.
+    """
+
+    salt: bytes
+    digests: bytes = field(repr=False)
+    spent: tuple[bool, ...]
+    extra: Extra = field(default_factory=dict[str, object], repr=False)
+
+    @classmethod
+    def issue(cls, user_id: str, salt: bytes, codes: Sequence[str]) -> RecoverySet:
+        """Digest a new set."""
+        digests = b"".join(_digest(user_id, salt, code.encode("ascii")) for code in codes)
+        return cls(salt=salt, digests=digests, spent=(False,) * len(codes))
+
+    @property
+    def left(self) -> int:
+        """Unspent codes."""
+        return self.spent.count(False)
+
+    def find(self, user_id: str, typed: TypedCode) -> int | None:
+        """Return the place of a code in the set, spent or not; all are compared."""
+        digest = _digest(user_id, self.salt, typed.reveal())
+        same = [
+            hmac.compare_digest(digest, self.digests[start : start + DIGEST_BYTES])
+            for start in range(0, len(self.digests), DIGEST_BYTES)
+        ]
+        return same.index(True) if any(same) else None
+
+    def spend(self, place: int) -> RecoverySet:
+        """Mark one code as used."""
+        return replace(self, spent=tuple(used or n == place for n, used in enumerate(self.spent)))
+
+
+def _digest(user_id: str, salt: bytes, code: bytes) -> bytes:
+    return hashlib.sha256(_TAG + user_id.encode() + b"\0" + salt + code).digest()

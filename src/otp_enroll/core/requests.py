@@ -1,0 +1,356 @@
+"""What was asked: one frozen type per verb, with its arguments checked and what was typed redacted.
+
+Pure: no I/O, no clock, no randomness. A request that exists is well-formed: wrong arguments and
+malformed text are refused here, before anything is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal, cast
+
+from otp_enroll.core.proofs import Override, Proof, Verification
+from otp_enroll.core.secret import SetupId
+from otp_enroll.core.typed_text import TypedCode, TypedKey, clean_label, clean_name, read_code
+from otp_enroll.errors import MalformedCodeError, ProofRequiredError
+
+Opens = Literal["nothing", "setup", "judged", "stale"]
+Draws = Literal["nothing", "setup", "recovery"]
+
+LONGEST_USER_ID: Final = 190
+LONGEST_PURPOSE: Final = 64
+MOST_CONTEXT_KEYS: Final = 16
+LONGEST_CONTEXT_VALUE: Final = 256
+METHODS: Final = ("code", "recovery_code")
+NOT_A_SETUP_ID: Final = SetupId(b"\0")
+HIDDEN: Final = "(hidden)"
+"""What public methods put in the place of what was typed, so that no frame of theirs shows it."""
+
+
+def _text(value: object, what: str, longest: int) -> str:
+    """Check an identifier of the app's: 1 to ``longest`` characters that UTF-8 can encode."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a str")
+    if not 1 <= len(value) <= longest:
+        raise ValueError(f"{what} must have 1 to {longest} characters")
+    if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValueError(f"{what} must not contain NUL or a lone surrogate")
+    return value
+
+
+def _checked_context(context: object) -> dict[str, str]:
+    """Copy what the app passes for the events, at most 16 texts of at most 256 characters."""
+    if context is None:
+        return {}
+    if not isinstance(context, Mapping):
+        raise TypeError("context must be a mapping")
+    given = cast("Mapping[object, object]", context)
+    if len(given) > MOST_CONTEXT_KEYS:
+        raise ValueError(f"context must have at most {MOST_CONTEXT_KEYS} keys")
+    checked: dict[str, str] = {}
+    for key, value in given.items():
+        name = _text(key, "a context key", LONGEST_PURPOSE)
+        if not isinstance(value, str):
+            raise TypeError("a context value must be a str")
+        if len(value) > LONGEST_CONTEXT_VALUE:
+            raise ValueError(
+                f"a context value must have at most {LONGEST_CONTEXT_VALUE} characters"
+            )
+        checked[name] = value
+    return checked
+
+
+def read_proof(proof: object) -> Proof:
+    """Redact a typed proof; other proofs pass. Never raises."""
+    if proof is None or isinstance(proof, (Verification, Override)):
+        return proof
+    return read_code(proof)
+
+
+def read_setup_id(setup_id: object) -> SetupId:
+    """Redact a setup id. Never raises."""
+    return SetupId.from_text(setup_id) if isinstance(setup_id, str) else NOT_A_SETUP_ID
+
+
+def _checked_accept(accept: object) -> tuple[str, ...]:
+    if isinstance(accept, str) or not isinstance(accept, Collection):
+        raise TypeError("accept must be a collection of methods")
+    given = cast("Collection[object]", accept)
+    methods = tuple(method for method in METHODS if method in given)
+    if not methods or len(methods) != len(given):
+        raise ValueError(f"accept must have one or both of {', '.join(METHODS)}")
+    return methods
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What every request has.
+
+    Attributes:
+        verb: The row of the transition table, and the purpose of a typed proof.
+        opens: Which secrets the verb needs opened: the setup's, those that a code is judged
+            against, or those that the cipher wants sealed anew.
+        draws: What random material the verb needs.
+        sees_expired: Whether the verb speaks of an expired setup instead of passing over it.
+    """
+
+    verb: ClassVar[str] = ""
+    opens: ClassVar[Opens] = "nothing"
+    draws: ClassVar[Draws] = "nothing"
+    sees_expired: ClassVar[bool] = False
+
+    user_id: str
+    context: Mapping[str, str] | None = None
+    proof: Proof = None
+    accept: Collection[str] = METHODS
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Check the arguments.
+
+        Raises:
+            TypeError: A wrong type.
+            ValueError: An impossible value.
+        """
+        _text(self.user_id, "user_id", LONGEST_USER_ID)
+        self._set("context", _checked_context(self.context))
+        if self.typed is not None and self.typed.kind == "not text":
+            raise TypeError("a code must be a str")
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def typed(self) -> TypedCode | None:
+        """The code that will be judged, if one was typed."""
+        return self.proof if isinstance(self.proof, TypedCode) else None
+
+    def refuse_malformed(self, digits: int) -> None:
+        """Refuse text that cannot be what is asked for, before anything is loaded.
+
+        Raises:
+            MalformedCodeError: With the number of digits that the policy's codes have.
+        """
+        if self.typed is not None and self.typed.kind not in self.accept:
+            raise MalformedCodeError(digits)
+
+    @property
+    def purpose(self) -> str:
+        """What a code is for, as events tell it."""
+        return self.verb
+
+    @property
+    def told(self) -> Mapping[str, str]:
+        """The context, checked."""
+        return self.context or {}
+
+    @property
+    def actor(self) -> str | None:
+        """Who acts: an ``Override`` knows best."""
+        if isinstance(self.proof, Override):
+            return self.proof.actor
+        return self.told.get("actor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin(Request):
+    """Make a secret and show it."""
+
+    verb = "begin"
+    opens = "judged"
+    draws = "setup"
+
+    account_name: str
+    authenticator: str | None = None
+
+    def check(self) -> None:
+        """As ``Request.check``."""
+        Request.check(self)
+        self._set("account_name", clean_label(self.account_name, "account_name"))
+        if self.authenticator is not None:
+            self._set("authenticator", clean_name(self.authenticator, "authenticator"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfSetup(Request):
+    """A verb that its caller may use who holds the id of the live setup."""
+
+    opens: ClassVar[Opens] = "setup"
+    sees_expired = True
+
+    setup_id: SetupId
+
+    def check(self) -> None:
+        """As ``Request.check``."""
+        Request.check(self)
+        if self.setup_id is NOT_A_SETUP_ID:
+            raise TypeError("setup_id must be a str")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume(OfSetup):
+    """Show the live setup again."""
+
+    verb = "resume"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel(OfSetup):
+    """Give the live setup up."""
+
+    verb = "cancel"
+    opens = "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirm(OfSetup):
+    """Prove the live setup with a code of it."""
+
+    verb = "confirm"
+    draws = "recovery"
+
+    code: TypedCode
+    accept: Collection[str] = ("code",)
+    backup_acknowledged: bool = False
+
+    def check(self) -> None:
+        """As ``Request.check``."""
+        OfSetup.check(self)
+        if not isinstance(self.backup_acknowledged, bool):
+            raise TypeError("backup_acknowledged must be a bool")
+
+    @property
+    def typed(self) -> TypedCode:
+        """The code."""
+        return self.code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckKeyCopy(OfSetup):
+    """Compare a copy of the live setup's key with the key."""
+
+    verb = "check_key_copy"
+
+    copy: TypedKey
+
+    def check(self) -> None:
+        """As ``Request.check``."""
+        OfSetup.check(self)
+        if self.copy.kind == "not text":
+            raise TypeError("text must be a str")
+
+    def refuse_malformed(self, digits: int) -> None:
+        """Refuse an empty or endless copy; any other can be compared."""
+        if self.copy.kind == "malformed":
+            raise MalformedCodeError(digits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify(Request):
+    """Judge a code."""
+
+    verb = "verify"
+    opens = "judged"
+
+    code: TypedCode
+    code_purpose: str
+
+    def check(self) -> None:
+        """As ``Request.check``."""
+        Request.check(self)
+        _text(self.code_purpose, "purpose", LONGEST_PURPOSE)
+        self._set("accept", _checked_accept(self.accept))
+
+    @property
+    def typed(self) -> TypedCode:
+        """The code."""
+        return self.code
+
+    @property
+    def purpose(self) -> str:
+        """What the caller wants the code for."""
+        return self.code_purpose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disable(Request):
+    """Remove one authenticator, or all."""
+
+    verb = "disable"
+    opens = "judged"
+
+    authenticator: str | None = None
+
+    def check(self) -> None:
+        """As ``Request.check``."""
+        Request.check(self)
+        if self.authenticator is not None:
+            self._set("authenticator", clean_name(self.authenticator, "authenticator"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegenerateRecoveryCodes(Request):
+    """Make a new set of recovery codes; none of the old set is taken as proof."""
+
+    verb = "regenerate_recovery_codes"
+    opens = "judged"
+    draws = "recovery"
+
+    accept: Collection[str] = ("code",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rename(Request):
+    """Call an authenticator something else."""
+
+    verb = "rename"
+
+    authenticator: str
+    new_name: str
+
+    def check(self) -> None:
+        """As ``Request.check``."""
+        Request.check(self)
+        self._set("authenticator", clean_name(self.authenticator, "authenticator"))
+        self._set("new_name", clean_name(self.new_name, "new_name"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erase(Request):
+    """Delete the row."""
+
+    verb = "erase"
+
+    def check(self) -> None:
+        """As ``Request.check``."""
+        Request.check(self)
+        if self.proof is None:
+            raise ProofRequiredError
+        if not isinstance(self.proof, Override):
+            raise TypeError("erase takes an Override as proof, and nothing else")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskStatus(Request):
+    """Tell the state."""
+
+    verb = "status"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purge(Request):
+    """Drop the setup if it is expired."""
+
+    verb = "purge_expired"
+    sees_expired = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reseal(Request):
+    """Seal anew what the cipher wants sealed anew."""
+
+    verb = "reseal"
+    opens = "stale"

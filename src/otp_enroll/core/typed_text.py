@@ -1,0 +1,163 @@
+"""What people type, made canonical or called malformed: codes, recovery codes, keys, names.
+
+Pure: no I/O, no clock, no randomness. Every entrance shares these readers, so that one code
+cannot pass twice in two spellings (CWE-180). What sees the raw text never raises: an exception
+would show it to whoever prints tracebacks with locals.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final, Literal
+
+from otp_enroll.core.redacted import Redacted
+
+LONGEST_CODE_TEXT: Final = 64
+LONGEST_KEY_TEXT: Final = 512
+LONGEST_NAME: Final = 64
+LONGEST_ACCOUNT_NAME: Final = 128
+RECOVERY_CODE_LENGTH: Final = 24
+CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+Kind = Literal["code", "recovery_code", "malformed", "not text"]
+
+_DIGIT_ZEROS: Final = (0x06F0, 0x0660, 0xFF10)  # Persian, Arabic-Indic, full width
+_DROPPED_RANGES: Final = (
+    (0x0009, 0x000D),  # tab to carriage return
+    (0x0085, 0x0085),
+    (0x2000, 0x200F),  # spaces, zero width characters, direction marks
+    (0x2010, 0x2015),  # hyphens and dashes
+    (0x2028, 0x202F),  # line separators, direction embeddings, narrow no-break space
+    (0x205F, 0x2060),
+    (0x2066, 0x2069),  # direction isolates
+)
+_DROPPED: Final = (0x20, 0x2D, 0xA0, 0xAD, 0x061C, 0x1680, 0x2212, 0x3000, 0xFEFF, 0xFF0D)
+
+_CLEANING: Final[dict[int, str | None]] = {
+    zero + value: str(value) for zero in _DIGIT_ZEROS for value in range(10)
+}
+_CLEANING.update(
+    dict.fromkeys(point for first, last in _DROPPED_RANGES for point in range(first, last + 1))
+)
+_CLEANING.update(dict.fromkeys(_DROPPED))
+
+_CROCKFORD_FOLD: Final = str.maketrans("OIL", "011")
+_ZERO_WIDTH_NON_JOINER: Final = "\u200c"
+
+
+class TypedCode(Redacted):
+    """A code or recovery code that somebody typed, in its one canonical spelling."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: Kind, text: str = "") -> None:
+        super().__init__(text.encode("ascii"))
+        self.kind: Final = kind
+
+    @property
+    def length(self) -> int:
+        """Characters of the canonical spelling."""
+        return len(self._raw)
+
+
+class TypedKey(Redacted):
+    """A copy of a setup key that somebody typed: cleaned and upper case, or malformed."""
+
+    __slots__ = ("kind",)
+
+    def __init__(self, kind: Literal["key", "malformed", "not text"], text: str = "") -> None:
+        super().__init__(text.encode("utf-8", "surrogatepass"))
+        self.kind: Final = kind
+
+    @property
+    def text(self) -> str:
+        """The cleaned copy."""
+        return self._raw.decode("utf-8", "surrogatepass")
+
+
+def clean(text: str) -> str:
+    """Map Persian, Arabic-Indic and full-width digits to ASCII; drop spaces, hyphens and marks."""
+    return text.translate(_CLEANING)
+
+
+def read_code(text: object) -> TypedCode:
+    """Read a code (6 to 8 digits) or a recovery code (24 letters and digits) as people type them.
+
+    Returns:
+        The canonical code; its ``kind`` says which one it is, or that it is none. Never raises.
+    """
+    if not isinstance(text, str):
+        return TypedCode("not text")
+    if len(text) > LONGEST_CODE_TEXT:
+        return TypedCode("malformed")
+    cleaned = clean(text)
+    if not cleaned.isascii():
+        return TypedCode("malformed")
+    if 6 <= len(cleaned) <= 8 and cleaned.isdigit():
+        return TypedCode("code", cleaned)
+    folded = cleaned.upper().translate(_CROCKFORD_FOLD)
+    if len(folded) == RECOVERY_CODE_LENGTH and all(letter in CROCKFORD for letter in folded):
+        return TypedCode("recovery_code", folded)
+    return TypedCode("malformed")
+
+
+def read_key(text: object) -> TypedKey:
+    """Read a copy of a setup key: cleaned, upper case, without padding. Never raises."""
+    if not isinstance(text, str):
+        return TypedKey("not text")
+    if len(text) > LONGEST_KEY_TEXT:
+        return TypedKey("malformed")
+    cleaned = clean(text).rstrip("=").upper()
+    return TypedKey("key" if cleaned else "malformed", cleaned)
+
+
+def clean_name(text: object, what: str, longest: int = LONGEST_NAME) -> str:
+    """Clean a name that an authenticator app or a page will show (CWE-451).
+
+    Trims, collapses spaces and composes (NFC). A zero-width non-joiner, which Persian names
+    have, becomes a space; other invisible or direction-changing characters are refused, since
+    they let one name look like another.
+
+    Args:
+        text: The name.
+        what: What to call it in an error.
+        longest: Code points allowed.
+
+    Raises:
+        TypeError: Not a ``str``.
+        ValueError: Empty, too long, or with a control, format or unencodable character.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"{what} must be a str")
+    if len(text) > 4 * longest:
+        raise ValueError(f"{what} must have at most {longest} characters")
+    spaced = text.replace(_ZERO_WIDTH_NON_JOINER, " ")
+    for letter in spaced:
+        if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
+            raise ValueError(f"{what} must not contain the character U+{ord(letter):04X}")
+    name = unicodedata.normalize("NFC", " ".join(spaced.split()))
+    if not 1 <= len(name) <= longest:
+        raise ValueError(f"{what} must have 1 to {longest} characters")
+    return name
+
+
+def clean_label(
+    text: object, what: str, longest: int = LONGEST_ACCOUNT_NAME, *, replace_colon: str = ":"
+) -> str:
+    """Clean an issuer or account name; a colon would split the label that an app shows.
+
+    Args:
+        text: The name.
+        what: What to call it in an error.
+        longest: Code points allowed.
+        replace_colon: What to write for a colon instead of refusing it. Look-alikes of the
+            colon (U+FF1A, U+A789) separate nothing in any app, and pass.
+
+    Raises:
+        TypeError: Not a ``str``.
+        ValueError: As ``clean_name``, or a colon (Key URI format: neither part may have one).
+    """
+    name = clean_name(text, what, longest).replace(":", replace_colon)
+    if ":" in name:
+        raise ValueError(f"{what} must not contain a colon")
+    return name

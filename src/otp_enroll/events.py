@@ -1,0 +1,233 @@
+"""What happened, as values that an app may log, count or turn into a notice to the account's owner.
+
+An event is delivered at most once, after the write that made it is committed; one of a refusal
+that writes nothing, at once. None holds a secret, a code, a setup id or what somebody typed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+__all__ = [
+    "AuthenticatorConfirmed",
+    "AuthenticatorRemoved",
+    "AuthenticatorRenamed",
+    "AuthenticatorReplaced",
+    "CodeRejected",
+    "CodeReused",
+    "CodeVerified",
+    "EnrollmentDisabled",
+    "EnrollmentErased",
+    "Event",
+    "KeyCopyChecked",
+    "Locked",
+    "ManyFailures",
+    "OverrideUsed",
+    "RecoveryCodeUsed",
+    "RecoveryCodesIssued",
+    "RecoveryCodesLow",
+    "SetupBegun",
+    "SetupCancelled",
+    "SetupExhausted",
+    "SetupExpired",
+    "SetupResumed",
+    "Throttled",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What every event tells (SP 800-63B-4 §4.1, ASVS 16.2.1).
+
+    Attributes:
+        code: The event's name in message catalogues; it never changes.
+        time: When, in UTC.
+        user_id: Whose account.
+        authenticator: The name of the authenticator concerned, where there is one.
+        authenticator_id: Its id, new with each secret.
+        purpose: What the code was for: ``verify``'s purpose, or the verb's name.
+        actor: Who acted, from an ``Override`` or from ``context["actor"]``.
+        context: What the app passed (ip, agent, …).
+    """
+
+    code: ClassVar[str] = "event"
+
+    time: datetime
+    user_id: str
+    authenticator: str | None
+    authenticator_id: str | None
+    purpose: str
+    actor: str | None
+    context: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupBegun(Event):
+    """A secret was made and shown; ``replaces`` says whether an authenticator has its name."""
+
+    code = "setup_begun"
+    replaces: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupResumed(Event):
+    """The live setup was shown again to the holder of its id."""
+
+    code = "setup_resumed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupCancelled(Event):
+    """The setup was given up."""
+
+    code = "setup_cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupExpired(Event):
+    """An expired setup was erased from the record."""
+
+    code = "setup_expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupExhausted(Event):
+    """A setup was dropped after its last wrong code."""
+
+    code = "setup_exhausted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyCopyChecked(Event):
+    """The user's copy of the key was compared; ``matches`` is the outcome."""
+
+    code = "key_copy_checked"
+    matches: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticatorConfirmed(Event):
+    """An authenticator was proved and is live; ``backup`` says what is known of its paper copy."""
+
+    code = "authenticator_confirmed"
+    backup: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticatorReplaced(Event):
+    """The secret of that name was swapped; ``replaced_id`` is the old authenticator's id."""
+
+    code = "authenticator_replaced"
+    replaced_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticatorRemoved(Event):
+    """One authenticator was removed and others stay."""
+
+    code = "authenticator_removed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticatorRenamed(Event):
+    """An authenticator has a new name; ``old_name`` is the one it had."""
+
+    code = "authenticator_renamed"
+    old_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeVerified(Event):
+    """A code was right and is now spent."""
+
+    code = "code_verified"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeRejected(Event):
+    """A code was wrong and was counted; ``method`` says of which kind."""
+
+    code = "code_rejected"
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeReused(Event):
+    """A spent code was shown again; nothing was counted."""
+
+    code = "code_reused"
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throttled(Event):
+    """A code came during a wait, or during a lock (``retry_at`` is then ``None``)."""
+
+    code = "throttled"
+    method: str
+    retry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManyFailures(Event):
+    """Wrong codes pile up; ``failures`` is how many came in 30 days. Somebody has the password."""
+
+    code = "many_failures"
+    failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked(Event):
+    """Codes are locked from now on; recovery codes still work."""
+
+    code = "locked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryCodesIssued(Event):
+    """A new set of ``count`` recovery codes was made, and any older set is void."""
+
+    code = "recovery_codes_issued"
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryCodeUsed(Event):
+    """A recovery code was spent; ``left`` remain."""
+
+    code = "recovery_code_used"
+    left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryCodesLow(Event):
+    """Two recovery codes or fewer are left: ask the owner to make new ones."""
+
+    code = "recovery_codes_low"
+    left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideUsed(Event):
+    """The app vouched instead of a code; ``verb`` says for what and ``reason`` why."""
+
+    code = "override_used"
+    verb: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrollmentDisabled(Event):
+    """One-time passwords are off; ``names`` are the authenticators that were removed."""
+
+    code = "enrollment_disabled"
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrollmentErased(Event):
+    """The account's row was deleted."""
+
+    code = "enrollment_erased"

@@ -1,0 +1,117 @@
+"""QR codes, drawn in this process by segno: explicit black on opaque white, with a quiet zone.
+
+No theme is inherited, nothing is fetched, and no form holds the key as text.
+"""
+
+from __future__ import annotations
+
+import io
+from html import escape
+from typing import Final
+
+import segno
+
+QUIET_ZONE: Final = 4
+"""Light modules around the code (ISO/IEC 18004 §9.1)."""
+
+LARGEST_COMFORTABLE_VERSION: Final = 10
+SMALLEST_SCALE: Final = 4
+LARGEST_SCALE: Final = 40
+
+_DARK: Final = "#000000"
+_LIGHT: Final = "#ffffff"
+_TERMINAL_COLOURS: Final = "\x1b[38;5;16;48;5;231m"  # fixed entries of the palette, not the theme's
+_TERMINAL_RESET: Final = "\x1b[0m"
+_HALF_BLOCKS: Final = {(0, 0): " ", (1, 0): "▀", (0, 1): "▄", (1, 1): "█"}
+
+
+class QRCode:
+    """A provisioning URI as a picture.
+
+    Args:
+        uri: The provisioning URI.
+        issuer: What the description calls the service.
+    """
+
+    __slots__ = ("_code", "description")
+
+    def __init__(self, uri: str, *, issuer: str) -> None:
+        # Level M survives a dirty screen; a long text is easier to scan with fewer modules.
+        code = segno.make(uri, error="m", micro=False, boost_error=False)
+        if int(code.version) > LARGEST_COMFORTABLE_VERSION:
+            code = segno.make(uri, error="l", micro=False, boost_error=False)
+        self._code = code
+        self.description: Final = (
+            f"QR code to add {issuer} to an authenticator app; "
+            "the same key is shown as text beside it"
+        )
+        """The text alternative (WCAG 1.1.1). It does not hold the key."""
+
+    def __repr__(self) -> str:
+        return "QRCode(…)"
+
+    def __reduce_ex__(self, protocol: object) -> str:
+        raise TypeError("a QRCode is not pickled")
+
+    @property
+    def version(self) -> int:
+        """The size of the symbol, 1 to 40."""
+        return int(self._code.version)
+
+    def svg(self) -> str:
+        """Draw an SVG element to stand in a page: inert, opaque, with its own description."""
+        drawn = io.BytesIO()
+        self._code.save(
+            drawn,
+            kind="svg",
+            scale=SMALLEST_SCALE,
+            border=QUIET_ZONE,
+            dark=_DARK,
+            light=_LIGHT,
+            xmldecl=False,
+            nl=False,
+            svgclass=None,
+            lineclass=None,
+            title=self.description,
+        )
+        label = escape(self.description)
+        attributes = f'role="img" aria-label="{label}" shape-rendering="crispEdges"'
+        return drawn.getvalue().decode("utf-8").replace("<svg ", f"<svg {attributes} ", 1)
+
+    def png(self, scale: int = 6) -> bytes:
+        """Draw a PNG.
+
+        Args:
+            scale: Pixels per module, 4 to 40; fewer are hard to scan.
+
+        Raises:
+            TypeError: Not an int.
+            ValueError: Out of range.
+        """
+        if not isinstance(scale, int) or isinstance(scale, bool):
+            raise TypeError("scale must be an int")
+        if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
+            raise ValueError(f"scale must be from {SMALLEST_SCALE} to {LARGEST_SCALE}")
+        drawn = io.BytesIO()
+        self._code.save(drawn, kind="png", scale=scale, border=QUIET_ZONE, dark=_DARK, light=_LIGHT)
+        return drawn.getvalue()
+
+    def data_uri(self) -> str:
+        """Draw a PNG as a ``data:`` URI, for an ``img`` element under ``img-src data:``."""
+        return self._code.png_data_uri(
+            scale=SMALLEST_SCALE, border=QUIET_ZONE, dark=_DARK, light=_LIGHT
+        )
+
+    def terminal(self) -> str:
+        """Draw lines for a terminal of 256 colours; the same in a light and a dark one."""
+        rows = [list(row) for row in self._code.matrix_iter(border=QUIET_ZONE)]
+        if len(rows) % 2:
+            rows.append([0] * len(rows[0]))
+        return "\n".join(
+            _TERMINAL_COLOURS
+            + "".join(
+                _HALF_BLOCKS[bool(up), bool(low)] for up, low in zip(upper, lower, strict=True)
+            )
+            + _TERMINAL_RESET
+            for upper, lower in zip(rows[::2], rows[1::2], strict=True)
+        )

@@ -1,0 +1,215 @@
+"""Provisioning URIs (Key URI format): build one that every app reads alike, parse one strictly.
+
+The prefix of the label and the ``issuer`` parameter are always the same, because apps differ in
+which of the two they believe; a domain beside a display name is therefore not offered.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+from urllib.parse import quote, unquote
+
+from otp_enroll.core.secret import Secret
+from otp_enroll.core.typed_text import LONGEST_NAME, clean_label
+from otp_enroll.policy import Parameters
+
+LONGEST_URI: Final = 4096
+LONGEST_ISSUER: Final = LONGEST_NAME
+
+LONGEST_FOR_VERSION_10: Final = 271
+"""Bytes that a QR code of version 10 holds at level L (ISO/IEC 18004, table 7)."""
+
+_KNOWN: Final = frozenset({"secret", "issuer", "algorithm", "digits", "period", "counter"})
+_RISKY_CHARACTERS: Final = "&#?%"
+_FORM: Final = re.compile(r"otpauth://(?P<type>totp|hotp)/(?P<label>[^?#\s]*)\?(?P<query>[^#\s]*)")
+_LABEL_COLON: Final = re.compile(":|%3A", re.IGNORECASE)
+
+_IGNORE_ALGORITHM: Final = ("Google Authenticator on Android", "Microsoft Authenticator", "Authy")
+_IGNORE_DIGITS: Final = ("Google Authenticator on Android", "Microsoft Authenticator")
+_IGNORE_PERIOD: Final = ("Google Authenticator", "Microsoft Authenticator")
+_LONG_PERIOD: Final = (*_IGNORE_PERIOD, "KeePassXC")
+
+Caution = Literal["ignored_parameters", "risky_characters", "long_uri", "may_overwrite"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisioningWarning:
+    """What may go wrong in some apps, though the URI is right.
+
+    Attributes:
+        code: ``"ignored_parameters"`` (some apps compute other codes), ``"risky_characters"``
+            (some apps cut the names), ``"long_uri"`` (the QR code is dense),
+            ``"may_overwrite"`` (some apps replace an entry of the same name when they scan).
+        apps: The apps concerned, as far as they are known.
+    """
+
+    code: Caution
+    apps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisioningURI:
+    """What a provisioning URI says. Its text is a secret, and ``repr`` does not show it.
+
+    Attributes:
+        issuer: The service, or ``None`` where a foreign URI names none.
+        account_name: The account.
+        secret: The shared key.
+        parameters: Type, algorithm, digits, period.
+        counter: The first counter of a HOTP.
+        ignored: Parameters that a foreign URI had and that mean nothing here.
+    """
+
+    issuer: str | None
+    account_name: str
+    secret: Secret
+    parameters: Parameters
+    counter: int = 0
+    ignored: tuple[str, ...] = ()
+
+
+def build(
+    secret: Secret,
+    *,
+    issuer: str,
+    account_name: str,
+    parameters: Parameters,
+    counter: int = 0,
+    minimal: bool = False,
+    replace_colon: str = ":",
+) -> str:
+    """Write a provisioning URI.
+
+    Everything is percent-encoded once, a space as ``%20`` (RFC 3986 §2.1): apps show a ``+``.
+    Defaults are written too, since some apps read a missing one as zero.
+
+    Args:
+        secret: The shared key.
+        issuer: The service, 1 to 64 characters.
+        account_name: The account, 1 to 128 characters.
+        parameters: Type, algorithm, digits, period.
+        counter: Where a HOTP starts.
+        minimal: Leave defaults out, for a smaller QR code.
+        replace_colon: What to write for a colon in a name; by default it is refused.
+
+    Raises:
+        TypeError: A name that is not text.
+        ValueError: A name that apps would show wrongly.
+    """
+    prefix = quote(
+        clean_label(issuer, "issuer", LONGEST_ISSUER, replace_colon=replace_colon), safe=""
+    )
+    account = quote(clean_label(account_name, "account_name", replace_colon=replace_colon), safe="")
+    pairs = [("secret", secret.base32), ("issuer", prefix)]
+    defaults = Parameters()
+    if not (minimal and parameters.algorithm == defaults.algorithm):
+        pairs.append(("algorithm", parameters.algorithm))
+    if not (minimal and parameters.digits == defaults.digits):
+        pairs.append(("digits", str(parameters.digits)))
+    if parameters.type == "hotp":
+        pairs.append(("counter", str(counter)))
+    elif not (minimal and parameters.period == defaults.period):
+        pairs.append(("period", str(parameters.period)))
+    query = "&".join(f"{name}={value}" for name, value in pairs)
+    return f"otpauth://{parameters.type}/{prefix}:{account}?{query}"
+
+
+def parse(uri: str, *, allow_short_secret: bool = False) -> ProvisioningURI:
+    """Read a provisioning URI strictly.
+
+    Raises:
+        TypeError: Not text.
+        ValueError: What is wrong, without any of the text.
+    """
+    if not isinstance(uri, str):
+        raise TypeError("a provisioning URI must be a str")
+    read, uri = _parsed(uri, allow_short_secret=allow_short_secret), ""
+    if isinstance(read, str):
+        raise ValueError(read)  # noqa: TRY004  # the str is the fault found, not a wrong type
+    return read
+
+
+def _parsed(uri: str, *, allow_short_secret: bool) -> ProvisioningURI | str:
+    """Return what the URI says, or a sentence that says what is wrong with it."""
+    if len(uri) > LONGEST_URI:
+        return "the URI is too long"
+    form = _FORM.fullmatch(uri)
+    if form is None:
+        return "the URI is not otpauth://totp/…?… or otpauth://hotp/…?…"
+    try:
+        pairs = _pairs(form["query"])
+        issuer, account_name = _label(form["label"], pairs)
+        if "secret" not in pairs:
+            return "the URI has no secret"
+        if form["type"] == "hotp" and "counter" not in pairs:
+            return "the URI of a HOTP has no counter"
+        return ProvisioningURI(
+            issuer=issuer,
+            account_name=account_name,
+            secret=Secret.from_base32(pairs["secret"], allow_short=allow_short_secret),
+            parameters=Parameters(
+                type="hotp" if form["type"] == "hotp" else "totp",
+                algorithm=pairs.get("algorithm", "SHA1").upper(),  # type: ignore[arg-type]  # checked there
+                digits=_number(pairs, "digits", 6),
+                period=_number(pairs, "period", 30),
+            ),
+            counter=_number(pairs, "counter", 0),
+            ignored=tuple(name for name in pairs if name not in _KNOWN),
+        )
+    except ValueError as fault:
+        return "the URI is not well-formed" if isinstance(fault, UnicodeError) else str(fault)
+
+
+def _pairs(query: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if name in pairs and name in _KNOWN:
+            raise ValueError(f"the URI has two parameters {name}")
+        pairs[name] = unquote(value, errors="strict")
+    return pairs
+
+
+def _label(label: str, pairs: dict[str, str]) -> tuple[str | None, str]:
+    """Split at the first colon before decoding; the prefix and the parameter must agree."""
+    head, *rest = _LABEL_COLON.split(label, maxsplit=1)
+    prefix = unquote(head, errors="strict") if rest else None
+    account = unquote(rest[0] if rest else head, errors="strict")
+    named = pairs.get("issuer", prefix)
+    if prefix is not None and named != prefix:
+        raise ValueError("the URI names two issuers")
+    issuer = None if named is None else clean_label(named, "issuer", LONGEST_ISSUER)
+    return issuer, clean_label(account, "account_name")
+
+
+def _number(pairs: dict[str, str], name: str, default: int) -> int:
+    text = pairs.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise ValueError(f"the parameter {name} is not a number")
+    return int(text)
+
+
+def cautions(
+    uri: str, *, issuer: str, account_name: str, parameters: Parameters, may_overwrite: bool
+) -> tuple[ProvisioningWarning, ...]:
+    """Say what may go wrong in some apps with this URI."""
+    found: list[ProvisioningWarning] = []
+    ignoring = {
+        *(_IGNORE_ALGORITHM if parameters.algorithm != "SHA1" else ()),
+        *(_IGNORE_DIGITS if parameters.digits != 6 else ()),
+        *(_IGNORE_PERIOD if parameters.period != 30 else ()),
+        *(_LONG_PERIOD if parameters.period > 60 else ()),
+    }
+    if ignoring:
+        found.append(ProvisioningWarning(code="ignored_parameters", apps=tuple(sorted(ignoring))))
+    if any(letter in issuer + account_name for letter in _RISKY_CHARACTERS):
+        found.append(ProvisioningWarning(code="risky_characters", apps=("2FAS on Android",)))
+    if len(uri) > LONGEST_FOR_VERSION_10:
+        found.append(ProvisioningWarning(code="long_uri"))
+    if may_overwrite:
+        found.append(
+            ProvisioningWarning(code="may_overwrite", apps=("Google Authenticator on Android",))
+        )
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""Where enrollments are kept: the protocol, the document's form, and one module per database."""

@@ -1,0 +1,99 @@
+"""AES-256-GCM with a ring of keys, over cryptography (the extra ``crypto``)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Final, NoReturn
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from otp_enroll.storage.protocol import UNENCRYPTED_MARK, Unencrypted
+
+KEY_BYTES: Final = 32
+NONCE_BYTES: Final = 12
+LONGEST_KEY_ID: Final = 64
+
+_MARK: Final = b"\1"
+
+
+class AESGCMKeyRing:
+    """Seal with the first key, open with any (ASVS 11.2.2).
+
+    A sealed secret is a mark, the key's id, a fresh nonce and the ciphertext; the context is
+    authenticated, so that a row moved to another user or authenticator does not open.
+
+    To change the key: add the new one second on every machine, then first, then ``reseal``;
+    when its report is complete and nothing was unreadable, remove the old one.
+
+    Args:
+        keys: Key ids (1 to 64 ASCII characters) and keys of 32 bytes; the first one seals.
+        accept_unencrypted: Also open what ``Unencrypted`` stored, until it is re-sealed.
+
+    Raises:
+        TypeError: A key that is not bytes, or an id that is not text.
+        ValueError: No key, a key of another length, an impossible id.
+    """
+
+    __slots__ = ("_accept_unencrypted", "_first", "_keys")
+
+    def __init__(self, keys: Mapping[str, bytes], *, accept_unencrypted: bool = False) -> None:
+        ring, keys = _ring(keys), {}
+        if isinstance(ring, Exception):
+            raise ring
+        self._keys = ring
+        self._first = next(iter(self._keys))
+        self._accept_unencrypted = accept_unencrypted
+
+    def __repr__(self) -> str:
+        return f"AESGCMKeyRing({', '.join(key_id.decode('ascii') for key_id in self._keys)})"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a key ring is not pickled")
+
+    def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
+        """Encrypt with the first key and a fresh nonce."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        header = _MARK + bytes([len(self._first)]) + self._first
+        try:
+            return header + nonce + self._keys[self._first].encrypt(nonce, plaintext, context)
+        finally:
+            del plaintext  # no traceback with locals shows it
+
+    def open(self, sealed: bytes, *, context: bytes) -> bytes:
+        """Decrypt with the key that sealed.
+
+        Raises:
+            KeyError: The ring does not have that key.
+            ValueError: No ring sealed this.
+            cryptography.exceptions.InvalidTag: Another context, another key, or damage.
+        """
+        if self._accept_unencrypted and sealed.startswith(UNENCRYPTED_MARK):
+            return Unencrypted().open(sealed, context=context)
+        key_id, rest = _split(sealed)
+        return self._keys[key_id].decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], context)
+
+    def needs_reseal(self, sealed: bytes) -> bool:
+        """Tell whether another key than the first sealed this, or none."""
+        return sealed.startswith(UNENCRYPTED_MARK) or _split(sealed)[0] != self._first
+
+
+def _ring(keys: Mapping[str, bytes]) -> dict[bytes, AESGCM] | TypeError | ValueError:
+    """Return the ring or what is wrong with it: an exception raised here would show the keys."""
+    if not keys:
+        return ValueError("a key ring needs a key")
+    for key_id, key in keys.items():
+        if not isinstance(key_id, str) or not isinstance(key, bytes):
+            return TypeError("a key id must be a str, and a key must be bytes")
+        if not 1 <= len(key_id) <= LONGEST_KEY_ID or not key_id.isascii():
+            return ValueError(f"a key id must have 1 to {LONGEST_KEY_ID} ASCII characters")
+        if len(key) != KEY_BYTES:
+            return ValueError(f"a key must have {KEY_BYTES} bytes, and one has {len(key)}")
+    return {key_id.encode("ascii"): AESGCM(key) for key_id, key in keys.items()}
+
+
+def _split(sealed: bytes) -> tuple[bytes, bytes]:
+    if not sealed.startswith(_MARK) or len(sealed) < 2 + sealed[1] + NONCE_BYTES:
+        raise ValueError("no key ring sealed this")
+    end = 2 + sealed[1]
+    return sealed[2:end], sealed[end:]

@@ -1,0 +1,95 @@
+"""Stores in the memory of one process, for tests: everything is gone when it ends."""
+
+from __future__ import annotations
+
+import threading
+
+from otp_enroll.storage.protocol import StoredEnrollment
+
+
+class MemoryStore:
+    """Enrollments in a dict. For tests only: no other process sees it, and it forgets.
+
+    Safe to use from several threads.
+    """
+
+    joined = False
+
+    def __init__(self) -> None:
+        self._records: dict[str, StoredEnrollment] = {}
+        self._lock = threading.Lock()
+
+    def load(self, user_id: str) -> StoredEnrollment | None:
+        """Return the record, or ``None``."""
+        return self._records.get(user_id)
+
+    def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
+        """Store if the revision is the expected one, under the lock."""
+        with self._lock:
+            found = self._records.get(record.user_id)
+            if (found and found.revision) != expected:
+                return False
+            self._records[record.user_id] = record
+            return True
+
+    def delete(self, user_id: str) -> None:
+        """Delete the record, whether there is one or not."""
+        with self._lock:
+            self._records.pop(user_id, None)
+
+    def user_ids(
+        self,
+        *,
+        state: str | None = None,
+        setup_expired_before: int | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> list[str]:
+        """Return ids in rising order of their code points."""
+        with self._lock:
+            records = sorted(self._records.items())
+        return [
+            user_id
+            for user_id, record in records
+            if (after is None or user_id > after)
+            and (state is None or record.state == state)
+            and (setup_expired_before is None or _expires(record) < setup_expired_before)
+        ][:limit]
+
+
+def _expires(record: StoredEnrollment) -> float:
+    return float("inf") if record.setup_expires_at is None else record.setup_expires_at
+
+
+class AsyncMemoryStore:
+    """The same for async code: each call is done before anything else runs."""
+
+    joined = False
+
+    def __init__(self) -> None:
+        self._store = MemoryStore()
+
+    async def load(self, user_id: str) -> StoredEnrollment | None:
+        """As ``MemoryStore.load``."""
+        return self._store.load(user_id)
+
+    async def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
+        """As ``MemoryStore.save``."""
+        return self._store.save(record, expected=expected)
+
+    async def delete(self, user_id: str) -> None:
+        """As ``MemoryStore.delete``."""
+        self._store.delete(user_id)
+
+    async def user_ids(
+        self,
+        *,
+        state: str | None = None,
+        setup_expired_before: int | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> list[str]:
+        """As ``MemoryStore.user_ids``."""
+        return self._store.user_ids(
+            state=state, setup_expired_before=setup_expired_before, after=after, limit=limit
+        )

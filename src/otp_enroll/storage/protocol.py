@@ -1,0 +1,173 @@
+"""What an app's database and key service must be able to do: the three protocols and the record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEnrollment:
+    """One account's row.
+
+    Attributes:
+        user_id: 1 to 190 characters without NUL; a store returns it byte for byte.
+        revision: 32 hexadecimal characters, new and random for every save.
+        state: ``"disabled"``, ``"pending"`` or ``"confirmed"``, for queries.
+        setup_expires_at: When the setup expires, in Unix seconds, for purging.
+        changed_at: When the account last changed, in Unix seconds; 0 if never.
+        document: JSON, opaque to the store. Secrets inside are sealed.
+    """
+
+    user_id: str
+    revision: str
+    state: str
+    setup_expires_at: int | None
+    changed_at: int
+    document: str = field(repr=False)
+
+
+class EnrollmentStore(Protocol):
+    """What an adapter writes. ``otp_enroll.testing`` checks it.
+
+    Attributes:
+        joined: ``False``: each call commits by itself, on a connection that no transaction of
+            the app reaches. ``True``: statements only, and the app commits.
+    """
+
+    @property
+    def joined(self) -> bool:
+        """Whether the app commits."""
+        ...
+
+    def load(self, user_id: str) -> StoredEnrollment | None:
+        """Return the latest committed record of exactly this id, or ``None``.
+
+        ``None`` means "no second factor": a failure to read is an exception, and nothing is
+        read from a replica or a cache.
+        """
+        ...
+
+    def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
+        """Store in one atomic step, or change nothing.
+
+        Create if ``expected`` is ``None`` and there is no record; else replace the whole record
+        if the stored revision equals ``expected``.
+
+        Returns:
+            ``True`` stored, ``False`` refused. Anything else raises.
+        """
+        ...
+
+    def delete(self, user_id: str) -> None:
+        """Delete the record, whether there is one or not."""
+        ...
+
+
+class AsyncEnrollmentStore(Protocol):
+    """The same, awaited."""
+
+    @property
+    def joined(self) -> bool:
+        """Whether the app commits."""
+        ...
+
+    async def load(self, user_id: str) -> StoredEnrollment | None:
+        """As ``EnrollmentStore.load``."""
+        ...
+
+    async def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
+        """As ``EnrollmentStore.save``."""
+        ...
+
+    async def delete(self, user_id: str) -> None:
+        """As ``EnrollmentStore.delete``."""
+        ...
+
+
+class ListingStore(EnrollmentStore, Protocol):
+    """A store that can list ids, which ``purge_expired`` and ``reseal`` need."""
+
+    def user_ids(
+        self,
+        *,
+        state: str | None = None,
+        setup_expired_before: int | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> Sequence[str]:
+        """Return ids in the store's order.
+
+        Args:
+            state: Only records of this state.
+            setup_expired_before: Only records whose setup expires before this Unix second.
+            after: Only ids that come after this one.
+            limit: At most so many.
+        """
+        ...
+
+
+class AsyncListingStore(AsyncEnrollmentStore, Protocol):
+    """The same, awaited."""
+
+    async def user_ids(
+        self,
+        *,
+        state: str | None = None,
+        setup_expired_before: int | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> Sequence[str]:
+        """As ``ListingStore.user_ids``."""
+        ...
+
+
+class SecretCipher(Protocol):
+    """What seals secrets. Local and quick: a key service wraps the keys when the app starts.
+
+    ``context`` binds a ciphertext to its user and authenticator: opening it elsewhere fails.
+    """
+
+    def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
+        """Encrypt, with ``context`` authenticated."""
+        ...
+
+    def open(self, sealed: bytes, *, context: bytes) -> bytes:
+        """Decrypt, or raise."""
+        ...
+
+    def needs_reseal(self, sealed: bytes) -> bool:
+        """Tell whether ``seal`` would use another key by now."""
+        ...
+
+
+UNENCRYPTED_MARK = b"\0"
+"""The first byte of what ``Unencrypted`` stored, so that a real cipher can tell."""
+
+
+class Unencrypted:
+    """No encryption: whoever reads the database has every secret. For tests and first steps.
+
+    A ciphertext is not bound to its row either. Use ``storage.aesgcm.AESGCMKeyRing``.
+    """
+
+    __slots__ = ()
+
+    def seal(self, plaintext: bytes, *, context: bytes) -> bytes:  # noqa: ARG002  # nothing binds it
+        """Mark the plaintext as what it is."""
+        return UNENCRYPTED_MARK + plaintext
+
+    def open(self, sealed: bytes, *, context: bytes) -> bytes:  # noqa: ARG002  # nothing binds it
+        """Take the mark off.
+
+        Raises:
+            ValueError: It was sealed by a real cipher.
+        """
+        if not sealed.startswith(UNENCRYPTED_MARK):
+            raise ValueError("a cipher sealed this")
+        return sealed[1:]
+
+    def needs_reseal(self, sealed: bytes) -> bool:  # noqa: ARG002  # there is no newer key
+        """Never."""
+        return False

@@ -1,0 +1,291 @@
+"""Stores in a SQLite file of their own, through the standard library's sqlite3."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Final, Literal
+
+from typing_extensions import Self
+
+from otp_enroll.errors import StorageError
+from otp_enroll.storage.protocol import StoredEnrollment
+
+SCHEMA_VERSION: Final = 1
+"""Kept in the file as ``PRAGMA user_version``."""
+
+_WAL_TRIES: Final = 100
+_WAL_PAUSE: Final = 0.02
+
+_CREATE: Final = """
+CREATE TABLE IF NOT EXISTS otp_enrollment (
+    user_id TEXT NOT NULL PRIMARY KEY,
+    revision TEXT NOT NULL,
+    state TEXT NOT NULL,
+    setup_expires_at INTEGER,
+    changed_at INTEGER NOT NULL,
+    document TEXT NOT NULL
+) WITHOUT ROWID
+"""
+_CREATE_INDEX: Final = """
+CREATE INDEX IF NOT EXISTS otp_enrollment_setup ON otp_enrollment (setup_expires_at)
+WHERE setup_expires_at IS NOT NULL
+"""
+_LOAD: Final = """
+SELECT user_id, revision, state, setup_expires_at, changed_at, document
+FROM otp_enrollment WHERE user_id = ?
+"""
+_INSERT: Final = """
+INSERT INTO otp_enrollment (revision, state, setup_expires_at, changed_at, document, user_id)
+VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+_UPDATE: Final = """
+UPDATE otp_enrollment
+SET revision = ?, state = ?, setup_expires_at = ?, changed_at = ?, document = ?
+WHERE user_id = ? AND revision = ?
+"""
+_DELETE: Final = "DELETE FROM otp_enrollment WHERE user_id = ?"
+_LIST: Final = """
+SELECT user_id FROM otp_enrollment
+WHERE (:state IS NULL OR state = :state)
+AND (:before IS NULL OR setup_expires_at < :before)
+AND (:after IS NULL OR user_id > :after)
+ORDER BY user_id LIMIT :limit
+"""
+
+
+class SQLiteStore:
+    """Enrollments in a SQLite file, which the store creates and keeps in WAL mode.
+
+    Safe to use from several threads and processes: each call is one statement that commits by
+    itself, on a connection that no other call uses at that time. Close it when the app ends.
+
+    Args:
+        path: The file. ``":memory:"`` is refused: each connection would have its own.
+        synchronous: ``"FULL"`` survives a power cut; ``"NORMAL"`` is quicker, and a power cut
+            can then undo the last writes, so that a spent code is good again.
+        timeout: Seconds to wait for another writer before a ``StorageError``.
+
+    Raises:
+        ValueError: ``":memory:"``, or another value of ``synchronous``.
+    """
+
+    joined = False
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        synchronous: Literal["FULL", "NORMAL"] = "FULL",
+        timeout: float = 5.0,
+    ) -> None:
+        self._path = os.fspath(path)
+        if not self._path or self._path == ":memory:" or self._path.startswith("file:"):
+            raise ValueError("a SQLiteStore needs the path of a file")
+        if synchronous not in {"FULL", "NORMAL"}:
+            raise ValueError('synchronous must be "FULL" or "NORMAL"')
+        self._synchronous = synchronous
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._inherited: list[sqlite3.Connection] = []
+        self._pid = os.getpid()
+        self._prepared = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the idle connections. The store opens new ones if it is used again."""
+        while (connection := self._take()) is not None:
+            connection.close()
+
+    def load(self, user_id: str) -> StoredEnrollment | None:
+        """Return the latest committed record, or ``None``.
+
+        Raises:
+            StorageError: The database failed.
+        """
+        with self._connection() as connection:
+            row = connection.execute(_LOAD, (user_id,)).fetchone()
+        if row is None:
+            return None
+        names = ("user_id", "revision", "state", "setup_expires_at", "changed_at", "document")
+        return StoredEnrollment(**dict(zip(names, row, strict=True)))
+
+    def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
+        """Store with one conditional statement.
+
+        Raises:
+            StorageError: The database failed.
+        """
+        values: tuple[Any, ...] = (
+            record.revision,
+            record.state,
+            record.setup_expires_at,
+            record.changed_at,
+            record.document,
+            record.user_id,
+        )
+        with self._connection() as connection:
+            if expected is None:
+                cursor = connection.execute(_INSERT, values)
+            else:
+                cursor = connection.execute(_UPDATE, (*values, expected))
+            return cursor.rowcount == 1
+
+    def delete(self, user_id: str) -> None:
+        """Delete the record, whether there is one or not.
+
+        Raises:
+            StorageError: The database failed.
+        """
+        with self._connection() as connection:
+            connection.execute(_DELETE, (user_id,))
+
+    def user_ids(
+        self,
+        *,
+        state: str | None = None,
+        setup_expired_before: int | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> list[str]:
+        """Return ids in rising order of their UTF-8 bytes.
+
+        Raises:
+            StorageError: The database failed.
+        """
+        wanted = {"state": state, "before": setup_expired_before, "after": after, "limit": limit}
+        with self._connection() as connection:
+            return [row[0] for row in connection.execute(_LIST, wanted)]
+
+    @contextmanager
+    def _connection(self) -> Generator[sqlite3.Connection]:
+        """Lend a connection that nobody else uses; a failed one is not used again."""
+        try:
+            connection = self._take() or self._open()
+        except sqlite3.Error as cause:
+            raise StorageError from cause
+        try:
+            yield connection
+        except sqlite3.Error as cause:
+            connection.close()
+            raise StorageError from cause
+        except BaseException:
+            connection.close()
+            raise
+        with self._lock:
+            self._idle.append(connection)
+
+    def _take(self) -> sqlite3.Connection | None:
+        with self._lock:
+            if self._pid != os.getpid():
+                # A connection must not cross a fork, not even to be closed: the parent's locks
+                # on the file would go with it.
+                self._inherited, self._idle, self._pid = self._idle, [], os.getpid()
+            return self._idle.pop() if self._idle else None
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
+        )
+        try:
+            if not self._prepared:
+                self._prepare(connection)
+            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+        except BaseException:
+            connection.close()
+            raise
+        self._prepared = True
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        _switch_to_wal(connection)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise sqlite3.DatabaseError("a newer version of the library made this file")
+        if version < SCHEMA_VERSION:
+            connection.execute(_CREATE)
+            connection.execute(_CREATE_INDEX)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Switch, again and again if need be: this is the one statement that waits for no other."""
+    for _ in range(_WAL_TRIES):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            time.sleep(_WAL_PAUSE)
+        else:
+            return
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+class AsyncSQLiteStore:
+    """The same for async code: each call runs in a thread of asyncio's pool.
+
+    Args:
+        path: The file.
+        synchronous: As for ``SQLiteStore``.
+        timeout: As for ``SQLiteStore``.
+    """
+
+    joined = False
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        synchronous: Literal["FULL", "NORMAL"] = "FULL",
+        timeout: float = 5.0,
+    ) -> None:
+        self._store = SQLiteStore(path, synchronous=synchronous, timeout=timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """As ``SQLiteStore.close``."""
+        await asyncio.to_thread(self._store.close)
+
+    async def load(self, user_id: str) -> StoredEnrollment | None:
+        """As ``SQLiteStore.load``."""
+        return await asyncio.to_thread(self._store.load, user_id)
+
+    async def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
+        """As ``SQLiteStore.save``."""
+        return await asyncio.to_thread(self._store.save, record, expected=expected)
+
+    async def delete(self, user_id: str) -> None:
+        """As ``SQLiteStore.delete``."""
+        await asyncio.to_thread(self._store.delete, user_id)
+
+    async def user_ids(
+        self,
+        *,
+        state: str | None = None,
+        setup_expired_before: int | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> list[str]:
+        """As ``SQLiteStore.user_ids``."""
+        return await asyncio.to_thread(
+            self._store.user_ids,
+            state=state,
+            setup_expired_before=setup_expired_before,
+            after=after,
+            limit=limit,
+        )

@@ -1,0 +1,9 @@
+"""For users of the library: a clock that stands still, an authenticator app, checks for a store.
+
+None of it needs a test framework.
+"""
+
+from otp_enroll.testing.contract import CheckResult, Report, run
+from otp_enroll.testing.fakes import FakeAuthenticator, FrozenClock
+
+__all__ = ["CheckResult", "FakeAuthenticator", "FrozenClock", "Report", "run"]
