@@ -54,18 +54,18 @@ RequestT = TypeVar("RequestT", bound=requests.Request)
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a verb does in one phase.
+    """What a verb does in one phase. A refusal of any other kind leaves the phase as it is.
 
     Attributes:
-        to: The phases that it can lead to, the usual one first; none means that no row is left.
+        to: The phases that it leads to; none means that no row is left.
         proof: Whether it demands a proof.
-        writes: Whether it can write.
+        exhausted: The phase after the last wrong code that a setup bears.
         refuses: The error, where the verb is not allowed.
     """
 
     to: tuple[Phase, ...] = ()
     proof: bool = False
-    writes: bool = True
+    exhausted: Phase | None = None
     refuses: type[EnrollmentError] | None = None
 
 
@@ -73,43 +73,34 @@ _D, _P, _C, _S = Phase.DISABLED, Phase.PENDING, Phase.CONFIRMED, Phase.STAGED
 _NOT_PENDING: Final = Cell(refuses=NotPendingError)
 _NOT_ENROLLED: Final = Cell(refuses=NotEnrolledError)
 
+
+def _of_setup(pending: Cell, staged: Cell) -> Mapping[Phase, Cell]:
+    return MappingProxyType({_D: _NOT_PENDING, _P: pending, _C: _NOT_PENDING, _S: staged})
+
+
+def _of_account(confirmed: Cell, staged: Cell) -> Mapping[Phase, Cell]:
+    return MappingProxyType({_D: _NOT_ENROLLED, _P: _NOT_ENROLLED, _C: confirmed, _S: staged})
+
+
 TRANSITIONS: Final[Mapping[str, Mapping[Phase, Cell]]] = MappingProxyType(
     {
-        "begin": {
-            _D: Cell((_P,)),
-            _P: Cell((_P,)),
-            _C: Cell((_S, _C), proof=True),
-            _S: Cell((_S,), proof=True),
-        },
-        "resume": {
-            _D: _NOT_PENDING,
-            _P: Cell((_P,), writes=False),
-            _C: _NOT_PENDING,
-            _S: Cell((_S,), writes=False),
-        },
-        "confirm": {
-            _D: _NOT_PENDING,
-            _P: Cell((_C, _P, _D)),
-            _C: _NOT_PENDING,
-            _S: Cell((_C, _S)),
-        },
-        "cancel": {_D: _NOT_PENDING, _P: Cell((_D,)), _C: _NOT_PENDING, _S: Cell((_C,))},
-        "check_key_copy": {_D: _NOT_PENDING, _P: Cell((_P,)), _C: _NOT_PENDING, _S: Cell((_S,))},
-        "verify": {_D: _NOT_ENROLLED, _P: _NOT_ENROLLED, _C: Cell((_C,)), _S: Cell((_S,))},
-        "disable": {
-            _D: _NOT_ENROLLED,
-            _P: _NOT_ENROLLED,
-            _C: Cell((_D, _C), proof=True),
-            _S: Cell((_D, _C, _S), proof=True),
-        },
-        "regenerate_recovery_codes": {
-            _D: _NOT_ENROLLED,
-            _P: _NOT_ENROLLED,
-            _C: Cell((_C,), proof=True),
-            _S: Cell((_S,), proof=True),
-        },
-        "rename": {_D: _NOT_ENROLLED, _P: _NOT_ENROLLED, _C: Cell((_C,)), _S: Cell((_S,))},
-        "erase": dict.fromkeys(Phase, Cell(())),
+        "begin": MappingProxyType(
+            {
+                _D: Cell((_P,)),
+                _P: Cell((_P,)),
+                _C: Cell((_S,), proof=True),
+                _S: Cell((_S,), proof=True),
+            }
+        ),
+        "resume": _of_setup(Cell((_P,)), Cell((_S,))),
+        "confirm": _of_setup(Cell((_C,), exhausted=_D), Cell((_C,), exhausted=_C)),
+        "cancel": _of_setup(Cell((_D,)), Cell((_C,))),
+        "check_key_copy": _of_setup(Cell((_P,)), Cell((_S,))),
+        "verify": _of_account(Cell((_C,)), Cell((_S,))),
+        "disable": _of_account(Cell((_D, _C), proof=True), Cell((_D, _C, _S), proof=True)),
+        "regenerate_recovery_codes": _of_account(Cell((_C,), proof=True), Cell((_S,), proof=True)),
+        "rename": _of_account(Cell((_C,)), Cell((_S,))),
+        "erase": MappingProxyType(dict.fromkeys(Phase, Cell())),
     }
 )
 """Verb by phase, as the design has it. An expired setup is dropped before a column is chosen."""

@@ -1,0 +1,809 @@
+"""Judging codes: one code one success, budgets, locks, recovery codes and proofs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from otp_enroll import AttemptBudget, Override, Policy, Verification, errors
+from otp_enroll.core.secret import Secret
+from otp_enroll.storage import codec
+from otp_enroll.testing import FakeAuthenticator
+
+USER = "user-42"
+VOUCHED = Override(actor="help desk", reason="re-authenticated")
+Make = Callable[..., Any]
+PERSIAN = str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")
+FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
+
+
+def wrong_for(*phones: FakeAuthenticator) -> str:
+    """Return six digits that none of the phones shows these minutes."""
+    near = {phone.code(offset) for phone in phones for offset in range(-12, 13)}
+    return next(code for code in (f"{n:06d}" for n in range(100)) if code not in near)
+
+
+def fail(flow: Any, code: str, times: int = 1) -> errors.WrongCodeError:
+    """Have wrong codes counted, waiting before each as long as the library says."""
+    error = errors.WrongCodeError()
+    for _ in range(times):
+        retry_at = flow.enroller.status(USER).retry_at
+        if retry_at is not None:
+            flow.clock.now = retry_at.timestamp()
+        with pytest.raises(errors.WrongCodeError) as refusal:
+            flow.enroller.verify(USER, code)
+        error = refusal.value
+    return error
+
+
+# --- one code, one success ---
+
+
+@pytest.mark.requirement("R-47", "R-63")
+@pytest.mark.regression_of("B-01", "B-05")
+def test_code_that_confirmed_does_not_log_in(flow: Any) -> None:
+    """The code of the confirm is spent for the login right after it."""
+    setup = flow.enroller.begin(USER, account_name="sara")
+    code = flow.phone(setup).code()
+    flow.enroller.confirm(USER, code, setup_id=setup.id)
+    with pytest.raises(errors.CodeReusedError):
+        flow.enroller.verify(USER, code)
+
+
+@pytest.mark.requirement("R-47")
+def test_enrolling_again_within_one_period_works(flow: Any) -> None:
+    """After disabling, a new secret is confirmed and used without waiting for the clock."""
+    phone, _ = flow.enroll()
+    flow.enroller.disable(USER, proof=phone.code())
+    setup = flow.enroller.begin(USER, account_name="sara")
+    again = flow.phone(setup)
+    flow.enroller.confirm(USER, again.code(), setup_id=setup.id)
+    flow.enroller.verify(USER, again.code(1))
+
+
+@pytest.mark.requirement("R-63", "R-67")
+@pytest.mark.regression_of("B-02")
+def test_spent_code_is_never_accepted_again(flow: Any) -> None:
+    """A code that was accepted is refused at +1, +31 and +61 seconds, at every entrance."""
+    phone, _ = flow.enroll()
+    code = phone.code(1)
+    flow.enroller.verify(USER, code)
+    entrances: list[Callable[[], object]] = [
+        lambda: flow.enroller.verify(USER, code, purpose="withdraw"),
+        lambda: flow.enroller.begin(USER, account_name="sara", proof=code),
+        lambda: flow.enroller.disable(USER, proof=code),
+        lambda: flow.enroller.regenerate_recovery_codes(USER, proof=code),
+    ]
+    for seconds in (1, 30):
+        flow.clock.advance(seconds)
+        for entrance in entrances:
+            with pytest.raises(errors.CodeReusedError):
+                entrance()
+    flow.clock.advance(60)
+    with pytest.raises(errors.WrongCodeError):
+        flow.enroller.verify(USER, code)
+
+
+@pytest.mark.requirement("R-37")
+@pytest.mark.regression_of("B-03", "B-30")
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda code: code,
+        lambda code: f"{code[:3]} {code[3:]}",
+        lambda code: code.translate(PERSIAN),
+        lambda code: f"\u200f{code.translate(PERSIAN)[:3]} {code.translate(PERSIAN)[3:]}\u200f",
+        lambda code: code.translate(FULL_WIDTH),
+        lambda code: "-".join(code),
+    ],
+    ids=["plain", "spaced", "Persian", "Persian with marks", "full width", "hyphens"],
+)
+def test_every_spelling_of_a_code_is_the_same_code(
+    spell: Callable[[str], str], flow: Any
+) -> None:
+    """A code is accepted in each spelling, and then refused in all of them."""
+    setup = flow.enroller.begin(USER, account_name="sara")
+    phone = flow.phone(setup)
+    flow.enroller.confirm(USER, spell(phone.code()), setup_id=setup.id)
+    flow.clock.advance(30)
+    flow.enroller.verify(USER, spell(phone.code()))
+    for other in (phone.code(), spell(phone.code()), phone.code().translate(PERSIAN)):
+        with pytest.raises(errors.CodeReusedError):
+            flow.enroller.verify(USER, other)
+
+
+@pytest.mark.requirement("R-63")
+@pytest.mark.regression_of("B-04", "B-28")
+def test_counter_never_goes_back(flow: Any) -> None:
+    """After the code of the next period, those of this and the last one are refused."""
+    phone, _ = flow.enroll()
+    flow.enroller.verify(USER, phone.code(1))
+    for offset in (0, -1, 1):
+        with pytest.raises(errors.CodeReusedError):
+            flow.enroller.verify(USER, phone.code(offset))
+    flow.clock.advance(60)
+    flow.enroller.verify(USER, phone.code())
+
+
+@pytest.mark.requirement("R-56")
+@pytest.mark.parametrize(
+    ("window", "accepted"),
+    [((1, 1), {-1, 0, 1}), ((1, 0), {-1, 0}), ((0, 0), {0}), ((2, 2), {-2, -1, 0, 1, 2})],
+)
+def test_window_is_what_the_policy_says(
+    window: tuple[int, int], accepted: set[int], make_flow: Make
+) -> None:
+    """Exactly the counters of the window are accepted, whatever the phone's last code was."""
+    found = set()
+    for offset in range(-4, 5):
+        flow = make_flow(policy=Policy(window=window))
+        phone, _ = flow.enroll()
+        flow.clock.advance(600)
+        try:
+            flow.enroller.verify(USER, phone.code(offset))
+            found.add(offset)
+        except errors.WrongCodeError:
+            pass
+    assert found == accepted
+
+
+def with_secret(flow: Any, secret: Secret, *names: str) -> None:
+    """Give the stored authenticators one known secret, as an import would."""
+    record = flow.store.load(USER)
+    enrollment, envelope = codec.decode(record)
+    template = enrollment.authenticators[0]
+    sealed = flow.enroller._settings.seal(secret, USER, template.id)
+    twins = tuple(
+        replace(template, id=template.id, name=name, sealed=sealed, last_counter=-1)
+        for name in names
+    )
+    rewritten = codec.encode(
+        replace(enrollment, authenticators=twins),
+        envelope,
+        user_id=USER,
+        revision="f" * 32,
+        replaces=record.revision,
+        changed_at=record.changed_at,
+    )
+    assert flow.store.save(rewritten, expected=record.revision)
+
+
+RFC_SECRET = b"12345678901234567890"
+
+
+@pytest.mark.requirement("R-58")
+@pytest.mark.parametrize("first", [0, 1])
+def test_code_of_two_adjacent_counters_is_spent_for_both(first: int, flow: Any) -> None:
+    """911617 is the code of counters 910737 and 910738: once used at either, it is gone."""
+    flow.enroll()
+    with_secret(flow, Secret(RFC_SECRET), "default")
+    flow.clock.now = 30 * (910737 + first)
+    flow.enroller.verify(USER, "911617")
+    enrollment, _ = codec.decode(flow.store.load(USER))
+    assert enrollment.authenticators[0].last_counter == 910738
+    for later in range(3):
+        flow.clock.now = 30 * (910737 + first + later)
+        with pytest.raises((errors.CodeReusedError, errors.WrongCodeError)):
+            flow.enroller.verify(USER, "911617")
+
+
+@pytest.mark.requirement("R-58")
+def test_code_with_a_spent_and_a_fresh_counter_is_reused(flow: Any) -> None:
+    """When counter 910737 is spent, the same digits at 910738 are refused as reused."""
+    flow.enroll()
+    with_secret(flow, Secret(RFC_SECRET), "default")
+    flow.clock.now = 30 * 910736
+    flow.enroller.verify(USER, FakeAuthenticator(
+        "otpauth://totp/a:b?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", flow.clock
+    ).code(1))  # fmt: skip
+    flow.clock.now = 30 * 910738
+    with pytest.raises(errors.CodeReusedError):
+        flow.enroller.verify(USER, "911617")
+
+
+@pytest.mark.requirement("R-58")
+def test_one_secret_under_two_names_is_spent_once(flow: Any) -> None:
+    """Two authenticators with one secret accept a code once between them."""
+    flow.enroll()
+    with_secret(flow, Secret(RFC_SECRET), "phone", "tablet")
+    flow.clock.now = 30 * 37037036
+    flow.enroller.verify(USER, "081804")
+    enrollment, _ = codec.decode(flow.store.load(USER))
+    assert {one.last_counter for one in enrollment.authenticators} == {37037036}
+    with pytest.raises(errors.CodeReusedError):
+        flow.enroller.verify(USER, "081804")
+
+
+@pytest.mark.requirement("R-67")
+def test_purpose_travels_and_a_code_serves_one(flow: Any) -> None:
+    """The verification and its event name the purpose, and another purpose needs another code."""
+    phone, _ = flow.enroll()
+    flow.told.clear()
+    verification = flow.enroller.verify(USER, phone.code(), purpose="withdraw")
+    assert verification.purpose == "withdraw"
+    assert flow.told[0].purpose == "withdraw"
+    with pytest.raises(errors.CodeReusedError):
+        flow.enroller.verify(USER, phone.code(), purpose="login")
+
+
+@pytest.mark.requirement("R-62")
+def test_clock_behind_an_accepted_code_judges_nothing(flow: Any) -> None:
+    """With the clock turned back neither a right nor a wrong code is answered, and none counted."""
+    phone, _ = flow.enroll()
+    flow.enroller.verify(USER, phone.code())
+    flow.clock.advance(-3600)
+    stored = flow.store.load(USER)
+    for code in (phone.code(), wrong_for(phone)):
+        with pytest.raises(errors.ServerClockError):
+            flow.enroller.verify(USER, code)
+    assert flow.store.load(USER) == stored
+
+
+@pytest.mark.requirement("R-62")
+@pytest.mark.parametrize("reading", [float("nan"), float("inf"), -1.0, 1e18])
+def test_clock_that_tells_no_time_judges_nothing(reading: float, flow: Any) -> None:
+    """A reading that is no time of this era is an error before anything is loaded."""
+    phone, _ = flow.enroll()
+    code = phone.code()
+    flow.clock.now = reading
+    loads = flow.store.loads
+    with pytest.raises(errors.ServerClockError):
+        flow.enroller.verify(USER, code)
+    assert flow.store.loads == loads
+
+
+# --- the budget of codes ---
+
+
+@pytest.mark.requirement("R-69")
+@pytest.mark.regression_of("B-21", "B-22")
+def test_waits_grow_as_the_schedule_says(flow: Any) -> None:
+    """Five wrong codes are free, then each one waits 30 s, doubling to an hour."""
+    phone, _ = flow.enroll()
+    waits = []
+    left = []
+    for _ in range(15):
+        error = fail(flow, wrong_for(phone))
+        left.append(error.attempts_left)
+        waits.append(error.retry_at and error.retry_at.timestamp() - flow.clock.now)
+    assert left[:6] == [4, 3, 2, 1, 0, 0]
+    assert waits == [None] * 4 + [30, 60, 120, 240, 480, 960, 1920] + [3600] * 4
+
+
+@pytest.mark.requirement("R-69", "R-65")
+@pytest.mark.regression_of("B-06", "B-23", "B-24")
+def test_nothing_is_compared_or_counted_during_a_wait(flow: Any) -> None:
+    """During a wait even the right code is not judged, and a new enroller knows of the wait."""
+    phone, _ = flow.enroll()
+    error = fail(flow, wrong_for(phone), 5)
+    stored = flow.store.load(USER)
+    for enroller in (flow.enroller, flow.another()):
+        for code in (phone.code(), wrong_for(phone)):
+            with pytest.raises(errors.TooManyAttemptsError) as refusal:
+                enroller.verify(USER, code)
+            assert refusal.value.retry_at == error.retry_at
+            assert refusal.value.method == "code"
+    assert flow.store.load(USER) == stored
+    flow.clock.advance(30)
+    flow.enroller.verify(USER, phone.code())
+    assert flow.enroller.status(USER).retry_at is None
+
+
+@pytest.mark.requirement("R-66")
+@pytest.mark.regression_of("B-23")
+def test_budget_and_spent_codes_live_in_the_store(flow: Any) -> None:
+    """An enroller made anew refuses what the old one refused."""
+    phone, _ = flow.enroll()
+    code = phone.code()
+    flow.enroller.verify(USER, code)
+    with pytest.raises(errors.CodeReusedError):
+        flow.another().verify(USER, code)
+
+
+@pytest.mark.requirement("R-68")
+@pytest.mark.regression_of("B-42")
+def test_fiftieth_wrong_code_locks_and_no_clock_opens(flow: Any) -> None:
+    """The fiftieth is answered as wrong, later ones as locked, and a year later still."""
+    phone, _ = flow.enroll()
+    flow.told.clear()
+    fail(flow, wrong_for(phone), 49)
+    assert not flow.enroller.status(USER).locked
+    error = fail(flow, wrong_for(phone))
+    assert (error.attempts_left, error.retry_at) == (0, None)
+    assert flow.names_of_events()[-1] == "Locked"
+    status = flow.enroller.status(USER)
+    assert (status.locked, status.retry_at) == (True, None)
+    for seconds in (0, 3600, 366 * 86_400):
+        flow.clock.advance(seconds)
+        with pytest.raises(errors.LockedError) as refusal:
+            flow.enroller.verify(USER, phone.code())
+        assert refusal.value.recovery_codes_left == 10
+
+
+@pytest.mark.requirement("R-70", "R-71")
+def test_success_clears_the_consecutive_count_alone(flow: Any) -> None:
+    """With four failures before each success the account still locks at a hundred in 30 days."""
+    phone, _ = flow.enroll()
+    failures = 0
+    with pytest.raises(errors.LockedError):
+        while failures <= 100:
+            for _ in range(4):
+                with pytest.raises(errors.WrongCodeError):
+                    flow.enroller.verify(USER, wrong_for(phone))
+                failures += 1
+            flow.enroller.verify(USER, phone.code())
+            flow.clock.advance(60)
+    assert failures == 100
+
+
+@pytest.mark.requirement("R-70")
+def test_failures_older_than_30_days_do_not_count(flow: Any) -> None:
+    """Three wrong codes a day never lock, and an event tells of the eightieth in 30 days."""
+    phone, _ = flow.enroll()
+    for _ in range(60):
+        for _ in range(3):
+            with pytest.raises(errors.WrongCodeError):
+                flow.enroller.verify(USER, wrong_for(phone))
+        flow.enroller.verify(USER, phone.code())
+        flow.clock.advance(86_400)
+    names = flow.names_of_events()
+    assert "Locked" not in names
+    assert names.count("ManyFailures") >= 1
+    assert not flow.enroller.status(USER).locked
+
+
+def test_eightieth_failure_is_told_once(flow: Any) -> None:
+    """The event of many failures comes with the eightieth in 30 days, and says so."""
+    phone, _ = flow.enroll()
+    for _ in range(20):
+        for _ in range(4):
+            with pytest.raises(errors.WrongCodeError):
+                flow.enroller.verify(USER, wrong_for(phone))
+        flow.enroller.verify(USER, phone.code())
+        flow.clock.advance(60)
+    told = [event for event in flow.told if type(event).__name__ == "ManyFailures"]
+    assert [event.failures for event in told] == [80]
+
+
+@pytest.mark.requirement("R-38")
+@pytest.mark.regression_of("B-27", "B-06")
+def test_only_a_wrong_code_costs_budget(flow: Any) -> None:
+    """Malformed, reused and superseded requests, a hundred of each, change nothing stored."""
+    phone, _ = flow.enroll()
+    code = phone.code()
+    flow.enroller.verify(USER, code)
+    stored = flow.store.load(USER)
+    for _ in range(100):
+        with pytest.raises(errors.CodeReusedError):
+            flow.enroller.verify(USER, code)
+        with pytest.raises(errors.MalformedCodeError):
+            flow.enroller.verify(USER, "12345")
+        with pytest.raises(errors.NotPendingError):
+            flow.enroller.confirm(USER, "123456", setup_id="x" * 43)
+        with pytest.raises(errors.ProofRequiredError):
+            flow.enroller.disable(USER)
+    assert flow.store.load(USER) == stored
+
+
+@pytest.mark.requirement("R-68")
+def test_confirm_ends_the_lock_and_leaves_one_authenticator(flow: Any) -> None:
+    """On a locked account the confirmed setup stays alone, and both counts start at zero."""
+    phone, confirmation = flow.enroll()
+    tablet = flow.add("tablet", VOUCHED)
+    fail(flow, wrong_for(phone, tablet), 50)
+    verification = flow.enroller.verify(USER, confirmation.recovery_codes[0])
+    assert verification.locked
+    setup = flow.enroller.begin(
+        USER, account_name="sara", authenticator="default", proof=verification
+    )
+    with pytest.raises(errors.LockedError):
+        flow.enroller.verify(USER, tablet.code())
+    new = flow.phone(setup)
+    flow.told.clear()
+    ended = flow.enroller.confirm(USER, new.code(), setup_id=setup.id)
+    assert (ended.replaced, ended.removed) == (True, ("tablet",))
+    assert "AuthenticatorRemoved" in flow.names_of_events()
+    assert [one.name for one in flow.enroller.status(USER).authenticators] == ["default"]
+    assert not flow.enroller.status(USER).locked
+    assert json.loads(flow.store.load(USER).document)["budgets"]["code"]["days"] == {}
+    flow.clock.advance(30)
+    flow.enroller.verify(USER, new.code())
+
+
+def test_confirm_works_during_a_wait_and_ends_it(flow: Any) -> None:
+    """A wait of the account does not stop the confirm of its replacement, which ends the wait."""
+    phone, _ = flow.enroll()
+    fail(flow, wrong_for(phone), 7)
+    setup = flow.enroller.begin(USER, account_name="sara", proof=VOUCHED)
+    new = flow.phone(setup)
+    flow.enroller.confirm(USER, new.code(), setup_id=setup.id)
+    flow.enroller.verify(USER, new.code(1))
+
+
+@pytest.mark.regression_of("B-26")
+def test_clock_that_jumped_back_ends_a_wait_in_its_own_length(flow: Any) -> None:
+    """A failure stored by a clock a day ahead costs one wait, not a day."""
+    phone, confirmation = flow.enroll()
+    flow.clock.advance(86_400)
+    for _ in range(5):
+        with pytest.raises(errors.WrongCodeError):
+            flow.enroller.verify(USER, "0" * 24)
+    flow.clock.advance(-86_400)
+    with pytest.raises(errors.TooManyAttemptsError) as refusal:
+        flow.enroller.verify(USER, confirmation.recovery_codes[0])
+    assert refusal.value.retry_at.timestamp() == flow.clock.now + 30
+    flow.clock.advance(15)
+    with pytest.raises(errors.TooManyAttemptsError) as refusal:
+        flow.enroller.verify(USER, confirmation.recovery_codes[0])
+    assert refusal.value.retry_at.timestamp() == flow.clock.now + 15
+    flow.clock.advance(15)
+    flow.enroller.verify(USER, confirmation.recovery_codes[0])
+
+
+def test_budget_of_the_policy_is_used(make_flow: Make) -> None:
+    """An app can lock earlier and wait longer, within the bounds of the standards."""
+    budget = AttemptBudget(free=2, first_wait=60, longest_wait=60, lock_after=10)
+    flow = make_flow(policy=Policy(budget=budget))
+    phone, _ = flow.enroll()
+    fail(flow, wrong_for(phone))
+    error = fail(flow, wrong_for(phone))
+    assert error.retry_at.timestamp() == flow.clock.now + 60
+    fail(flow, wrong_for(phone), 8)
+    assert flow.enroller.status(USER).locked
+
+
+# --- recovery codes ---
+
+
+@pytest.mark.requirement("R-82", "R-83")
+@pytest.mark.regression_of("B-18")
+def test_recovery_code_signs_in_once_and_leaves_otp_on(flow: Any) -> None:
+    """A recovery code verifies once in any spelling, is told of, and switches nothing off."""
+    _, confirmation = flow.enroll()
+    code = confirmation.recovery_codes[0]
+    flow.told.clear()
+    verification = flow.enroller.verify(USER, code.lower().replace("-", " "))
+    assert (verification.method, verification.authenticator) == ("recovery_code", None)
+    assert verification.recovery_codes_left == 9
+    assert flow.names_of_events() == ["RecoveryCodeUsed"]
+    for spelling in (code, code.lower(), code.replace("-", "")):
+        with pytest.raises(errors.CodeReusedError):
+            flow.enroller.verify(USER, spelling)
+    assert flow.enroller.status(USER).state == "confirmed"
+
+
+@pytest.mark.requirement("R-84")
+@pytest.mark.regression_of("B-18")
+def test_recovery_codes_exist_only_after_confirm(flow: Any) -> None:
+    """Before confirm the account has no recovery codes, and after disable none is left."""
+    setup = flow.enroller.begin(USER, account_name="sara")
+    assert flow.enroller.status(USER).recovery_codes_left is None
+    assert "recovery" not in flow.store.load(USER).document
+    flow.enroller.confirm(USER, flow.phone(setup).code(), setup_id=setup.id)
+    assert flow.enroller.status(USER).recovery_codes_left == 10
+    flow.enroller.disable(USER, proof=VOUCHED)
+    assert "recovery" not in flow.store.load(USER).document
+
+
+@pytest.mark.requirement("R-84")
+def test_renewed_set_voids_the_old_one(flow: Any) -> None:
+    """After a renewal no old code signs in, each new one does, and the event tells how many."""
+    phone, confirmation = flow.enroll()
+    flow.told.clear()
+    renewed = flow.enroller.regenerate_recovery_codes(USER, proof=phone.code())
+    assert flow.names_of_events() == ["CodeVerified", "RecoveryCodesIssued"]
+    assert not set(renewed) & set(confirmation.recovery_codes)
+    with pytest.raises(errors.WrongCodeError):
+        flow.enroller.verify(USER, confirmation.recovery_codes[0])
+    for code in renewed:
+        flow.enroller.verify(USER, code)
+
+
+@pytest.mark.requirement("R-84")
+def test_low_recovery_codes_are_told(flow: Any) -> None:
+    """At two codes left, and at one and none, an event asks for a new set."""
+    _, confirmation = flow.enroll()
+    flow.told.clear()
+    for code in confirmation.recovery_codes:
+        flow.enroller.verify(USER, code)
+    low = [event.left for event in flow.told if type(event).__name__ == "RecoveryCodesLow"]
+    assert low == [2, 1, 0]
+
+
+def test_confirm_makes_a_new_set_when_none_is_left(flow: Any) -> None:
+    """A rotation keeps the old paper while one code is left, and prints a new one after that."""
+    _, confirmation = flow.enroll()
+    *most, last = confirmation.recovery_codes
+    for code in most:
+        flow.enroller.verify(USER, code)
+    setup = flow.enroller.begin(USER, account_name="sara", proof=VOUCHED)
+    kept = flow.enroller.confirm(USER, flow.phone(setup).code(), setup_id=setup.id)
+    assert kept.recovery_codes is None
+    setup = flow.enroller.begin(USER, account_name="sara", proof=last)
+    issued = flow.enroller.confirm(USER, flow.phone(setup).code(), setup_id=setup.id)
+    assert len(issued.recovery_codes) == 10
+
+
+@pytest.mark.requirement("R-72")
+@pytest.mark.regression_of("B-21", "B-26")
+def test_recovery_codes_wait_and_never_lock(flow: Any) -> None:
+    """Two hundred wrong recovery codes earn waits of an hour at most, and a right one then opens."""
+    phone, confirmation = flow.enroll()
+    for number in range(200):
+        retry_at = flow.enroller.status(USER).recovery_retry_at
+        if retry_at is not None:
+            assert (retry_at.timestamp() - flow.clock.now) <= 3600
+            flow.clock.now = retry_at.timestamp()
+        with pytest.raises(errors.WrongCodeError) as refusal:
+            flow.enroller.verify(USER, f"{number:024d}")
+        assert refusal.value.method == "recovery_code"
+    assert not flow.enroller.status(USER).locked
+    flow.enroller.verify(USER, phone.code())
+    with pytest.raises(errors.TooManyAttemptsError) as waiting:
+        flow.enroller.verify(USER, confirmation.recovery_codes[0])
+    assert waiting.value.method == "recovery_code"
+    flow.clock.advance(3600)
+    flow.enroller.verify(USER, confirmation.recovery_codes[0])
+
+
+@pytest.mark.requirement("R-72")
+def test_wait_and_lock_of_codes_leave_recovery_codes_usable(flow: Any) -> None:
+    """While codes wait, and while they are locked, a recovery code signs in."""
+    phone, confirmation = flow.enroll()
+    fail(flow, wrong_for(phone), 6)
+    flow.enroller.verify(USER, confirmation.recovery_codes[0])
+    assert flow.enroller.status(USER).retry_at is not None
+    fail(flow, wrong_for(phone), 44)
+    assert flow.enroller.verify(USER, confirmation.recovery_codes[1]).locked
+
+
+def test_renewal_ends_the_wait_of_recovery_codes(flow: Any) -> None:
+    """New codes are good at once, whatever was typed before."""
+    phone, _ = flow.enroll()
+    for number in range(5):
+        with pytest.raises(errors.WrongCodeError):
+            flow.enroller.verify(USER, f"{number:024d}")
+    renewed = flow.enroller.regenerate_recovery_codes(USER, proof=phone.code())
+    flow.enroller.verify(USER, renewed[0])
+
+
+def test_accept_lets_a_page_refuse_recovery_codes(flow: Any) -> None:
+    """A page that accepts codes alone calls a recovery code malformed, at no cost, and the reverse."""
+    phone, confirmation = flow.enroll()
+    stored = flow.store.load(USER)
+    with pytest.raises(errors.MalformedCodeError):
+        flow.enroller.verify(USER, confirmation.recovery_codes[0], accept=("code",))
+    with pytest.raises(errors.MalformedCodeError):
+        flow.enroller.verify(USER, phone.code(), accept=["recovery_code"])
+    assert flow.store.load(USER) == stored
+
+
+# --- proofs ---
+
+
+@pytest.mark.requirement("R-52")
+@pytest.mark.regression_of("B-17")
+@pytest.mark.parametrize("verb", ["begin", "disable", "regenerate_recovery_codes"])
+def test_typed_proof_is_spent_by_the_change(verb: str, flow: Any) -> None:
+    """A code opens a verb once, in one write, and is spent at once for every other use."""
+    phone, _ = flow.enroll()
+    arguments = {"account_name": "sara"} if verb == "begin" else {}
+    saves = flow.store.saves
+    getattr(flow.enroller, verb)(USER, proof=phone.code(), **arguments)
+    assert flow.store.saves == saves + 1
+    spent = errors.NotEnrolledError if verb == "disable" else errors.CodeReusedError
+    with pytest.raises(spent):
+        flow.enroller.verify(USER, phone.code())
+
+
+@pytest.mark.requirement("R-52")
+@pytest.mark.parametrize("verb", ["begin", "disable", "regenerate_recovery_codes"])
+def test_wrong_proof_is_counted_and_changes_nothing_else(verb: str, flow: Any) -> None:
+    """A wrong proof costs the same budget as a wrong login, and the change is not made."""
+    phone, _ = flow.enroll()
+    arguments = {"account_name": "sara"} if verb == "begin" else {}
+    for _ in range(5):
+        with pytest.raises(errors.WrongCodeError):
+            getattr(flow.enroller, verb)(USER, proof=wrong_for(phone), **arguments)
+    with pytest.raises(errors.TooManyAttemptsError):
+        flow.enroller.verify(USER, phone.code())
+    status = flow.enroller.status(USER)
+    assert (status.state, status.setup_expires_at) == ("confirmed", None)
+
+
+@pytest.mark.requirement("R-52")
+@pytest.mark.parametrize("verb", ["begin", "disable", "regenerate_recovery_codes"])
+def test_verification_is_a_proof_for_its_verb_for_a_minute(verb: str, flow: Any) -> None:
+    """A Verification of the verb's purpose opens it within 60 seconds, and not after."""
+    phone, _ = flow.enroll()
+    arguments = {"account_name": "sara"} if verb == "begin" else {}
+    verification = flow.enroller.verify(USER, phone.code(), purpose=verb)
+    flow.clock.advance(61)
+    with pytest.raises(errors.ProofRequiredError) as refusal:
+        getattr(flow.enroller, verb)(USER, proof=verification, **arguments)
+    assert refusal.value.reason == "too old"
+    flow.clock.advance(-1)
+    getattr(flow.enroller, verb)(USER, proof=verification, **arguments)
+
+
+@pytest.mark.requirement("R-52")
+def test_verification_of_another_kind_opens_nothing(flow: Any) -> None:
+    """Another user, another purpose, the future, or a recovery code at renewal: no proof."""
+    phone, confirmation = flow.enroll()
+    good = flow.enroller.verify(USER, phone.code(), purpose="disable")
+    by_recovery = flow.enroller.verify(
+        USER, confirmation.recovery_codes[0], purpose="regenerate_recovery_codes"
+    )
+    stored = flow.store.load(USER)
+    for proof, reason in (
+        (replace(good, user_id="another"), "other user"),
+        (replace(good, purpose="login"), "other purpose"),
+        (replace(good, at=good.at + timedelta(seconds=1)), "too old"),
+    ):
+        with pytest.raises(errors.ProofRequiredError) as refusal:
+            flow.enroller.disable(USER, proof=proof)
+        assert refusal.value.reason == reason
+    with pytest.raises(errors.ProofRequiredError) as refusal:
+        flow.enroller.regenerate_recovery_codes(USER, proof=by_recovery)
+    assert refusal.value.reason == "recovery code"
+    assert flow.store.load(USER) == stored
+
+
+def test_sign_in_by_recovery_code_opens_begin(flow: Any) -> None:
+    """Who signed in with a recovery code may set up a new phone with that verification."""
+    _, confirmation = flow.enroll()
+    verification = flow.enroller.verify(USER, confirmation.recovery_codes[0], purpose="login")
+    assert flow.enroller.begin(USER, account_name="sara", proof=verification).replaces
+    with pytest.raises(errors.ProofRequiredError):
+        flow.enroller.disable(USER, proof=verification)
+
+
+def test_recovery_code_is_no_typed_proof_for_renewal(flow: Any) -> None:
+    """Renewal calls a recovery code malformed, and the code stays good."""
+    _, confirmation = flow.enroll()
+    with pytest.raises(errors.MalformedCodeError):
+        flow.enroller.regenerate_recovery_codes(USER, proof=confirmation.recovery_codes[0])
+    flow.enroller.disable(USER, proof=confirmation.recovery_codes[0])
+
+
+@pytest.mark.requirement("R-52")
+def test_code_where_there_is_nothing_to_prove_is_refused(flow: Any) -> None:
+    """A typed code does not go unjudged into begin on an account that is not confirmed."""
+    with pytest.raises(errors.NotEnrolledError):
+        flow.enroller.begin(USER, account_name="sara", proof="123456")
+    flow.enroller.begin(USER, account_name="sara")
+    with pytest.raises(errors.NotEnrolledError):
+        flow.enroller.begin(USER, account_name="sara", proof="123456")
+    moment = datetime(2027, 1, 15, 8, tzinfo=timezone.utc)
+    stale = Verification(
+        user_id=USER, purpose="begin", method="code", authenticator="default",
+        recovery_codes_left=1, locked=False, at=moment,
+    )  # fmt: skip
+    flow.enroller.begin(USER, account_name="sara", proof=stale)
+
+
+@pytest.mark.requirement("R-78")
+def test_override_is_told_with_actor_and_reason(flow: Any) -> None:
+    """The help desk's acts need no code, show no secret, and stand in the events by name."""
+    flow.enroll()
+    flow.told.clear()
+    flow.enroller.disable(USER, proof=VOUCHED, context={"ip": "192.0.2.7", "actor": "nobody"})
+    override, disabled = flow.told
+    assert (override.verb, override.reason) == ("disable", "re-authenticated")
+    assert {override.actor, disabled.actor} == {"help desk"}
+    assert disabled.context["ip"] == "192.0.2.7"
+    assert disabled.names == ("default",)
+
+
+def test_override_is_told_where_nothing_was_to_prove(flow: Any) -> None:
+    """An Override at a first begin is accepted, and told all the same."""
+    flow.enroller.begin(USER, account_name="sara", proof=VOUCHED)
+    assert flow.names_of_events() == ["OverrideUsed", "SetupBegun"]
+
+
+@pytest.mark.requirement("R-74", "R-79")
+def test_disable_leaves_nothing_but_the_time_of_the_change(flow: Any) -> None:
+    """After disable the row has no secret, no codes and no budgets, and changed_at is now."""
+    phone, _ = flow.enroll()
+    fail(flow, wrong_for(phone))
+    code = phone.code()
+    flow.enroller.disable(USER, proof=code)
+    record = flow.store.load(USER)
+    assert set(json.loads(record.document)) == {"schema", "min_reader", "trail"}
+    assert (record.state, record.changed_at) == ("disabled", int(flow.clock.now))
+    assert flow.enroller.status(USER).changed_at.timestamp() == flow.clock.now
+    with pytest.raises(errors.NotEnrolledError):
+        flow.enroller.verify(USER, code)
+
+
+@pytest.mark.requirement("R-79")
+def test_changed_at_moves_with_changes_alone(flow: Any) -> None:
+    """Confirm, removal, renewal and a recovery code move changed_at; begin, login and failure do not."""
+    assert flow.enroller.status(USER).changed_at is None
+    setup = flow.enroller.begin(USER, account_name="sara")
+    assert flow.enroller.status(USER).changed_at is None
+    phone = flow.phone(setup)
+
+    def moves(act: Callable[[], object]) -> bool:
+        flow.clock.advance(60)
+        act()
+        changed_at = flow.enroller.status(USER).changed_at
+        return bool(changed_at and changed_at.timestamp() == flow.clock.now)
+
+    confirmation: Any = None
+
+    def confirm() -> None:
+        nonlocal confirmation
+        confirmation = flow.enroller.confirm(USER, phone.code(), setup_id=setup.id)
+
+    assert moves(confirm)
+    assert not moves(lambda: flow.enroller.verify(USER, phone.code()))
+    assert not moves(lambda: fail(flow, wrong_for(phone)))
+    assert not moves(lambda: flow.enroller.begin(USER, account_name="sara", proof=VOUCHED))
+    assert not moves(lambda: flow.enroller.rename(USER, "default", "phone"))
+    assert moves(lambda: flow.enroller.verify(USER, confirmation.recovery_codes[0]))
+    assert moves(
+        lambda: flow.enroller.begin(
+            USER, account_name="sara", proof=confirmation.recovery_codes[1]
+        )
+    )
+    assert moves(lambda: flow.enroller.regenerate_recovery_codes(USER, proof=VOUCHED))
+    assert moves(lambda: flow.enroller.disable(USER, proof=VOUCHED))
+
+
+def test_erase_deletes_the_row_and_takes_an_override_alone(flow: Any) -> None:
+    """Without an Override nothing is deleted; with one the row is gone, also if it was damaged."""
+    phone, _ = flow.enroll()
+    with pytest.raises(errors.ProofRequiredError):
+        flow.enroller.erase(USER, proof=None)
+    with pytest.raises(TypeError):
+        flow.enroller.erase(USER, proof=phone.code())
+    assert flow.store.deletes == 0
+    record = flow.store.load(USER)
+    damaged = replace(record, document="{", revision="0" * 32)
+    assert flow.store.save(damaged, expected=record.revision)
+    flow.told.clear()
+    flow.enroller.erase(USER, proof=VOUCHED)
+    assert flow.store.load(USER) is None
+    assert flow.names_of_events() == ["EnrollmentErased"]
+    flow.enroller.erase(USER, proof=VOUCHED)
+
+
+@pytest.mark.requirement("R-62")
+@pytest.mark.regression_of("B-38", "B-39")
+def test_lost_key_is_an_error_and_never_shuts_the_way_back(flow: Any) -> None:
+    """With the key lost no code is judged or counted, and recovery code, begin and confirm work."""
+    phone, confirmation = flow.enroll()
+    enrollment, _ = codec.decode(flow.store.load(USER))
+    lost = {enrollment.authenticators[0].sealed.reveal()}
+
+    class LosingCipher:
+        def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
+            return b"\0" + plaintext
+
+        def open(self, sealed: bytes, *, context: bytes) -> bytes:
+            if sealed in lost:
+                raise KeyError("2025")
+            return sealed[1:]
+
+        def needs_reseal(self, sealed: bytes) -> bool:
+            return False
+
+    enroller = flow.another(cipher=LosingCipher())
+    stored = flow.store.load(USER)
+    for code in (phone.code(), wrong_for(phone)):
+        with pytest.raises(errors.UnreadableSecretError) as refusal:
+            enroller.verify(USER, code)
+        assert isinstance(refusal.value.__cause__, KeyError)
+    assert flow.store.load(USER) == stored
+    assert enroller.status(USER).state == "confirmed"
+    verification = enroller.verify(USER, confirmation.recovery_codes[0])
+    setup = enroller.begin(USER, account_name="sara", proof=verification)
+    new = flow.phone(setup)
+    enroller.confirm(USER, new.code(), setup_id=setup.id)
+    enroller.verify(USER, new.code(1))
