@@ -327,7 +327,9 @@ class Enroller:
             ProofRequiredError: No ``Override``.
             StorageError: The store failed.
         """
-        request = requests.Erase(user_id=user_id, proof=read_proof(proof), context=context)
+        shown = read_proof(proof)
+        del proof  # who mistakes it for a code may have typed one
+        request = requests.Erase(user_id=user_id, proof=shown, context=context)
         event = _erased(request, self._settings)
         with storage_errors():
             self._store.delete(user_id)
@@ -568,7 +570,9 @@ class AsyncEnroller:
 
     async def erase(self, user_id: str, *, proof: Override, context: Context = None) -> None:
         """As ``Enroller.erase``."""
-        request = requests.Erase(user_id=user_id, proof=read_proof(proof), context=context)
+        shown = read_proof(proof)
+        del proof  # who mistakes it for a code may have typed one
+        request = requests.Erase(user_id=user_id, proof=shown, context=context)
         event = _erased(request, self._settings)
         with storage_errors():
             await self._store.delete(user_id)

@@ -1,9 +1,18 @@
 """For users of the library: a clock that stands still, an authenticator app, checks for a store.
 
-None of it needs a test framework.
+None of it needs a test framework, but for ``pytest_contract``.
 """
 
 from otp_enroll.testing.contract import CheckResult, Report, run
 from otp_enroll.testing.fakes import FakeAuthenticator, FrozenClock
+from otp_enroll.testing.joined import JoinedHarness, JoinedTransaction
 
-__all__ = ["CheckResult", "FakeAuthenticator", "FrozenClock", "Report", "run"]
+__all__ = [
+    "CheckResult",
+    "FakeAuthenticator",
+    "FrozenClock",
+    "JoinedHarness",
+    "JoinedTransaction",
+    "Report",
+    "run",
+]

@@ -1,0 +1,232 @@
+"""Checks 43 to 52: of requests that come at once exactly one wins, and no write is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final
+
+from otp_enroll.attempt import FIRST_PAUSE, LONGEST_PAUSE, TRIES
+from otp_enroll.storage.protocol import StoredEnrollment
+from otp_enroll.testing.handles import Handle
+from otp_enroll.testing.kit import (
+    THREAD_BOUND,
+    CheckSkipped,
+    Kit,
+    make_record,
+    must,
+    new_revision,
+    require,
+    require_same,
+    should,
+)
+from otp_enroll.testing.processes import Rival, rivals_of
+from otp_enroll.testing.races import ROUNDS, SLOW_ROUNDS, WORKERS, SlowText, quick_switching, race
+from otp_enroll.testing.races import slow as slow_to_read
+
+_INCREMENTS: Final = 8
+
+
+def _as_it_is(record: StoredEnrollment) -> StoredEnrollment:
+    return record
+
+
+def _pace(number: int) -> Callable[[StoredEnrollment], StoredEnrollment]:
+    return slow_to_read if number < SLOW_ROUNDS else _as_it_is
+
+
+async def _one_winner(
+    reader: Handle, rivals: Sequence[StoredEnrollment], answers: Sequence[object]
+) -> None:
+    winners = [rival for rival, answer in zip(rivals, answers, strict=True) if answer is True]
+    require(
+        len(winners) == 1,
+        f"{len(winners)} of {len(rivals)} saves at once returned True: "
+        + ", ".join(sorted({repr(answer) for answer in answers})),
+    )
+    require_same(await reader.load(winners[0].user_id), winners[0], "to whom save returned True")
+
+
+async def _create_round(handles: Sequence[Handle], user_id: str, number: int) -> None:
+    rivals = [make_record(user_id) for _ in handles]
+    calls = [
+        handle.called("save", _pace(number)(rival), expected=None)
+        for handle, rival in zip(handles, rivals, strict=True)
+    ]
+    await _one_winner(handles[0], rivals, await race(calls))
+
+
+async def _update_round(
+    handles: Sequence[Handle], record: StoredEnrollment, number: int, expected: str
+) -> None:
+    rivals = [replace(make_record(record.user_id)) for _ in handles]
+    calls = [
+        handle.called("save", _pace(number)(rival), expected=expected)
+        for handle, rival in zip(handles, rivals, strict=True)
+    ]
+    await _one_winner(handles[0], rivals, await race(calls))
+
+
+@must("43")
+async def one_create_wins(kit: Kit) -> None:
+    """Of creates that come at once exactly one is True, and its record is the stored one."""
+    handles = await kit.many(WORKERS)
+    for number in range(ROUNDS):
+        await _create_round(handles, kit.names.new(), number)
+
+
+@must("44")
+async def one_update_wins(kit: Kit) -> None:
+    """Of updates from one revision exactly one is True, and its record is the stored one."""
+    handles = await kit.many(WORKERS)
+    for number in range(ROUNDS):
+        record = await kit.created(handles[0])
+        await _update_round(handles, record, number, record.revision)
+
+
+@must("45")
+async def shared_handle_has_one_winner(kit: Kit) -> None:
+    """The same holds when threads or tasks share one handle."""
+    handle = await kit.open()
+    if handle.is_thread_bound:
+        raise CheckSkipped(THREAD_BOUND)
+    handles = kit.shared(handle, WORKERS)
+    for number in range(2 * ROUNDS):
+        record = await kit.created(handles[0])
+        await _update_round(handles, record, number, record.revision)
+        await _create_round(handles, kit.names.new(), number)
+
+
+@must("46")
+async def slow_comparison_has_one_winner(kit: Kit) -> None:
+    """One update wins though a comparison in application code would take its time."""
+    handles = await kit.many(WORKERS)
+    for _ in range(SLOW_ROUNDS):
+        record = await kit.created(handles[0])
+        await _update_round(handles, record, ROUNDS, SlowText(record.revision))
+
+
+async def _increment(handle: Handle, user_id: str) -> None:
+    """Add one as the library's own loop would: the same tries, the same pauses."""
+    for tried in range(TRIES):
+        found = await handle.load(user_id)
+        if found is None:
+            raise AssertionError("a record that others update was loaded as None")
+        document = json.dumps({"count": json.loads(found.document)["count"] + 1})
+        later = replace(found, revision=new_revision(), document=document)
+        if await handle.save(later, expected=found.revision) is True:
+            return
+        longest = min(FIRST_PAUSE * 2.0**tried, LONGEST_PAUSE)
+        await asyncio.sleep(longest * secrets.randbelow(1000) / 1000)
+    raise AssertionError(f"an update was refused {TRIES} times in a row: a livelock")
+
+
+async def _increments(handle: Handle, user_id: str) -> None:
+    for _ in range(_INCREMENTS):
+        await _increment(handle, user_id)
+
+
+@must("47")
+async def no_update_is_lost(kit: Kit) -> None:
+    """Increments by the library's loop, from all workers at once, all count."""
+    handles = await kit.many(WORKERS)
+    record = await kit.created(handles[0], document='{"count":0}')
+    with quick_switching():
+        await asyncio.gather(*(_increments(handle, record.user_id) for handle in handles))
+    found = await handles[0].load(record.user_id)
+    count = json.loads(found.document)["count"] if found else None
+    made = WORKERS * _INCREMENTS
+    require(count == made, f"of {made} increments that save accepted {count} are stored")
+
+
+@must("49")
+async def delete_beats_a_racing_save(kit: Kit) -> None:
+    """A delete that races an update leaves nothing, whichever comes first."""
+    saver, deleter = await kit.pair()
+    for number in range(ROUNDS):
+        record = await kit.created(saver)
+        expected = SlowText(record.revision) if number < SLOW_ROUNDS else record.revision
+        later = _pace(number)(make_record(record.user_id))
+        await race(
+            [
+                saver.called("save", later, expected=expected),
+                deleter.called("delete", record.user_id),
+            ]
+        )
+        found = await deleter.load(record.user_id)
+        require(found is None, "an update that raced a delete revived the record")
+
+
+async def _chain(handle: Handle, record: StoredEnrollment) -> None:
+    for _ in range(_INCREMENTS):
+        later = replace(record, revision=new_revision())
+        stored = await handle.save(later, expected=record.revision)
+        require(stored is True, f"while others save other accounts, an update returned {stored!r}")
+        record = later
+
+
+@must("50")
+async def accounts_do_not_conflict(kit: Kit) -> None:
+    """Workers that each save an account of their own are never refused."""
+    handles = await kit.many(WORKERS)
+    records = [await kit.created(handle) for handle in handles]
+    with quick_switching():
+        await asyncio.gather(*map(_chain, handles, records))
+
+
+@must("51", needs="import_path")
+async def one_process_wins(kit: Kit) -> None:
+    """Of two processes that update from one revision exactly one is told True."""
+    handle = await kit.open()
+    async with rivals_of(kit.inputs.import_path or "") as processes:
+        for number in range(ROUNDS):
+            record = await kit.created(handle)
+            rivals = [make_record(record.user_id) for _ in processes]
+            answers = await _process_round(processes, rivals, record.revision, number)
+            await _one_winner(handle, rivals, answers)
+
+
+async def _process_round(
+    processes: Sequence[Rival], rivals: Sequence[StoredEnrollment], expected: str, number: int
+) -> list[object]:
+    for process, rival in zip(processes, rivals, strict=True):
+        await process.arm(rival, expected=expected, slowly=number < SLOW_ROUNDS)
+    for process in processes:
+        process.go()
+    return [await process.answer() for process in processes]
+
+
+@should("52")
+async def losers_get_false(kit: Kit) -> None:
+    """Whoever loses a race is told False; no deadlock or error of the database surfaces."""
+    handles = await kit.many(WORKERS)
+    for _ in range(ROUNDS):
+        record = await kit.created(handles[0])
+        creating, *updating, deleting = handles
+        calls = [
+            creating.called("save", make_record(record.user_id), expected=None),
+            *(
+                handle.called("save", make_record(record.user_id), expected=record.revision)
+                for handle in updating
+            ),
+            deleting.called("delete", record.user_id),
+        ]
+        raised = [answer for answer in await race(calls) if isinstance(answer, Exception)]
+        names = ", ".join(sorted({type(error).__name__ for error in raised}))
+        require(not raised, f"a race raised {names}: a loser is told False")
+
+
+CHECKS = (
+    one_create_wins,
+    one_update_wins,
+    shared_handle_has_one_winner,
+    slow_comparison_has_one_winner,
+    no_update_is_lost,
+    delete_beats_a_racing_save,
+    accounts_do_not_conflict,
+    one_process_wins,
+    losers_get_false,
+)

@@ -1,0 +1,61 @@
+"""The store contract for pytest: a class with a named test for each check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pytest
+
+from otp_enroll.testing.contract import CHECKS, CheckResult, judge_one
+from otp_enroll.testing.joined import JoinedHarness
+from otp_enroll.testing.kit import Check, Inputs
+
+
+class StoreContract:
+    """Derive a test class from it and say how to open the store.
+
+    The attributes are the arguments of ``otp_enroll.testing.run``; wrap functions in
+    ``staticmethod``. What a check needs and is not given skips it, and says so.
+
+    Example:
+        >>> class TestMyStore(StoreContract):
+        ...     open_store = staticmethod(open_my_store)  # doctest: +SKIP
+    """
+
+    # Functions in a class look like methods to a type checker, hence Any.
+    open_store: ClassVar[Any]
+    import_path: ClassVar[str | None] = None
+    joined: ClassVar[JoinedHarness | None] = None
+    break_connection: ClassVar[Any] = None
+    raw_count: ClassVar[Any] = None
+    open_read_only: ClassVar[Any] = None
+    waivers: ClassVar[Mapping[str, str]] = {}
+
+    @pytest.mark.parametrize(
+        "check", [pytest.param(one, id=f"{one.id}-{one.name}") for one in CHECKS]
+    )
+    def test_store_contract(self, check: Check) -> None:
+        """The store passes the check."""
+        judge_or_skip(self.judge(check))
+
+    @classmethod
+    def judge(cls, check: Check) -> CheckResult:
+        """Judge one check on the store of this class."""
+        inputs = Inputs(
+            open_store=cls.open_store,
+            import_path=cls.import_path,
+            joined=cls.joined,
+            break_connection=cls.break_connection,
+            raw_count=cls.raw_count,
+            open_read_only=cls.open_read_only,
+        )
+        return judge_one(check, inputs, cls.waivers)
+
+
+def judge_or_skip(result: CheckResult) -> None:
+    """Turn a verdict into pytest's own."""
+    if result.verdict == "not run" or (result.verdict == "skipped" and result.ok):
+        pytest.skip(result.sentence)
+    if not result.ok:
+        pytest.fail(f"{result.id} {result.name}: {result.sentence}", pytrace=False)

@@ -1,0 +1,178 @@
+"""The house: imports go down the floors only, without a cycle, and the front door loads little."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import otp_enroll
+
+ROOT = Path(otp_enroll.__file__).parent
+PROJECT = ROOT.parent.parent
+
+# Each floor may import those before it and, within it, whatever makes no cycle.
+FLOORS: list[tuple[str, ...]] = [
+    ("errors", "events", "policy"),
+    ("core",),
+    ("provisioning", "storage", "storage.protocol", "storage.codec"),
+    ("attempt",),
+    ("enroller",),
+    ("__init__",),
+]
+LEAVES = (
+    "storage.memory", "storage.sqlite", "storage.sqlalchemy", "storage.redis", "storage.aesgcm",
+    "django", "testing",
+)  # fmt: skip
+THIRD_PARTIES = {
+    "core": {"pyotp", "typing_extensions"},
+    "provisioning": {"segno", "typing_extensions"},
+    "storage.sqlalchemy": {"sqlalchemy", "typing_extensions"},
+    "storage.redis": {"redis", "typing_extensions"},
+    "storage.aesgcm": {"cryptography", "typing_extensions"},
+    "django": {"django", "typing_extensions"},
+}
+
+
+def module_of(path: Path) -> str:
+    """Return a file's module name below the package."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+MODULES = {module_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return all modules that a file imports, in functions and under TYPE_CHECKING too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: a relative import hides its floor"
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+            found.add(node.module)
+    return found
+
+
+def inner_imports(path: Path) -> set[str]:
+    """Return the package's own modules that a file imports."""
+    names = {name.removeprefix("otp_enroll.") for name in imports_of(path) if name.startswith("otp_enroll.")}
+    return {name for name in names if name in MODULES}
+
+
+def room_of(module: str) -> str:
+    """Return the room of FLOORS, LEAVES or THIRD_PARTIES that a module stands in."""
+    rooms = [*(room for floor in FLOORS for room in floor), *LEAVES]
+    fitting = [room for room in rooms if module == room or module.startswith(room + ".")]
+    assert fitting, f"{MODULES[module]} stands in no room of the house"
+    return max(fitting, key=len)
+
+
+def floor_of(module: str) -> int:
+    """Return how high a module stands; leaves stand above all, but for the front door."""
+    room = room_of(module)
+    if room in LEAVES:
+        return len(FLOORS)
+    return next(n for n, floor in enumerate(FLOORS) if room in floor)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_imports_go_down(module: str) -> None:
+    """A file imports from its own room or from a floor below, and nothing imports a leaf."""
+    for imported in inner_imports(MODULES[module]):
+        same_room = room_of(imported) == room_of(module)
+        assert same_room or room_of(imported) not in LEAVES, (
+            f"{MODULES[module]} imports the leaf {imported}"
+        )
+        assert same_room or floor_of(imported) <= floor_of(module), (
+            f"{MODULES[module]} imports {imported}, which stands above it"
+        )
+
+
+def test_there_is_no_import_cycle() -> None:
+    """The files can be put in an order in which each imports earlier ones alone, lazy imports counted."""
+    graph = {module: inner_imports(path) - {module} for module, path in MODULES.items()}
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as cycle:
+        raise AssertionError(f"import cycle: {' -> '.join(cycle.args[1])}") from None
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_third_parties_stay_in_their_rooms(module: str) -> None:
+    """A file imports the standard library and the third parties of its room, and no others."""
+    allowed = THIRD_PARTIES.get(room_of(module), {"typing_extensions"})
+    names = {name.partition(".")[0] for name in imports_of(MODULES[module])}
+    foreign = names - set(sys.stdlib_module_names) - {"otp_enroll"}
+    if room_of(module) == "testing":
+        allowed = allowed | {"pytest"}
+    assert foreign <= allowed, f"{MODULES[module]} imports {sorted(foreign - allowed)}"
+
+
+@pytest.mark.parametrize("module", sorted(m for m in MODULES if m.startswith("core")))
+def test_core_is_pure(module: str) -> None:
+    """The core imports nothing that reads a clock, draws randomness or does I/O."""
+    impure = {"time", "random", "secrets", "os", "io", "pathlib", "socket", "asyncio", "threading",
+              "sqlite3", "logging", "subprocess", "urllib", "uuid"}  # fmt: skip
+    names = {name.partition(".")[0] for name in imports_of(MODULES[module])}
+    assert not names & impure, f"{MODULES[module]} imports {sorted(names & impure)}"
+    source = MODULES[module].read_text(encoding="utf-8")
+    assert "datetime.now" not in source
+    assert "open(" not in source.replace("_open(", "").replace("to_open(", "")
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the modules that a fresh interpreter has loaded after a statement."""
+    script = f"import sys; {statement}; print(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # noqa: S603  # our own interpreter
+    return set(done.stdout.split())
+
+
+def test_front_door_loads_little() -> None:
+    """``import otp_enroll`` loads no driver, no picture and no event loop."""
+    heavy = {"segno", "sqlite3", "asyncio", "ssl", "http.client", "cryptography", "sqlalchemy",
+             "redis", "django", "pytest", "otp_enroll.testing"}  # fmt: skip
+    assert not loaded_by("import otp_enroll") & heavy
+
+
+def test_segno_comes_with_the_first_picture() -> None:
+    """A whole flow draws nothing until a page asks for the QR code."""
+    flow = (
+        "from otp_enroll import *; from otp_enroll.storage.memory import MemoryStore;"
+        "s = Enroller(MemoryStore(), issuer='Exir', cipher=Unencrypted())"
+        ".begin('u', account_name='sara'); s.uri; s.key; s.warnings"
+    )
+    assert "segno" not in loaded_by(flow)
+    assert "segno" in loaded_by(f"{flow}; s.qr.svg()")
+
+
+def test_front_door_is_nothing_but_a_list() -> None:
+    """``__init__`` imports and lists, and lists all that it imports."""
+    tree = ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8"))
+    assert {type(node) for node in tree.body} == {ast.Expr, ast.ImportFrom, ast.Assign}
+    imported = {
+        alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert imported == set(otp_enroll.__all__)
+    assert all(hasattr(otp_enroll, name) for name in otp_enroll.__all__)
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*ROOT.rglob("*.py"), *(PROJECT / "tests").rglob("*.py"), *(PROJECT / "examples").rglob("*.py")]),
+    ids=lambda path: str(path.relative_to(PROJECT)),
+)
+def test_file_says_what_it_is_for(path: Path) -> None:
+    """Each file opens with a sentence, and each test claims something in one."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree), f"{path} does not say what it is for"
+    if path.name.startswith("test_"):
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_"):
+                assert ast.get_docstring(node), f"{path}:{node.lineno}: {node.name} claims nothing"

@@ -1,0 +1,243 @@
+"""Wrong arguments to every public call: what each raises, and that none of them writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from otp_enroll import Override, errors
+
+USER = "user-42"
+VOUCHED = Override(actor="help desk", reason="re-authenticated")
+
+BAD_TEXTS: list[tuple[Any, type[Exception]]] = [
+    (None, TypeError),
+    (b"user-42", TypeError),
+    (42, TypeError),
+    (["user-42"], TypeError),
+    ("", ValueError),
+    ("a\0b", ValueError),
+    ("\ud800", ValueError),
+    ("x" * 1_000_000, ValueError),
+]
+BAD_NAMES: list[tuple[Any, type[Exception]]] = [
+    *((bad, raised) for bad, raised in BAD_TEXTS),
+    ("   ", ValueError),
+    ("a\nb", ValueError),
+    ("u\u202eevil", ValueError),
+    ("Ex\u200f", ValueError),
+    ("a\u200bb", ValueError),
+]
+BAD_CODES: list[tuple[Any, type[Exception]]] = [
+    (None, TypeError),
+    (b"123456", TypeError),
+    (123456, TypeError),
+    (["123456"], TypeError),
+    ("", errors.MalformedCodeError),
+    ("      ", errors.MalformedCodeError),
+    ("12345", errors.MalformedCodeError),
+    ("123456789", errors.MalformedCodeError),
+    ("123_456", errors.MalformedCodeError),
+    ("12345²", errors.MalformedCodeError),
+    ("123456\0", errors.MalformedCodeError),
+    ("\ud800", errors.MalformedCodeError),
+    ("1" * 1_000_000, errors.MalformedCodeError),
+]
+BAD_PROOFS = [(bad, raised) for bad, raised in BAD_CODES if bad is not None] + [
+    (None, errors.ProofRequiredError)
+]
+BAD_SETUP_IDS: list[tuple[Any, type[Exception]]] = [
+    (None, TypeError),
+    (b"x" * 43, TypeError),
+    (7, TypeError),
+    ("", errors.SetupSupersededError),
+    ("\0", errors.SetupSupersededError),
+    ("\ud800", errors.SetupSupersededError),
+    ("x" * 1_000_000, errors.SetupSupersededError),
+]
+BAD_CONTEXTS: list[tuple[Any, type[Exception]]] = [
+    ("ip", TypeError),
+    ([("ip", "192.0.2.7")], TypeError),
+    ({1: "x"}, TypeError),
+    ({"ip": 7}, TypeError),
+    ({"ip": None}, TypeError),
+    ({"": "x"}, ValueError),
+    ({"k" * 65: "x"}, ValueError),
+    ({"ip": "x" * 257}, ValueError),
+    ({str(n): "x" for n in range(17)}, ValueError),
+]
+
+
+class Verbs:
+    """Every verb on one confirmed account with a staged setup, with good arguments."""
+
+    def __init__(self, flow: Any) -> None:
+        self.flow = flow
+        self.phone, _ = flow.enroll(USER)
+        self.setup = flow.enroller.begin(
+            USER, account_name="sara", authenticator="tablet", proof=VOUCHED
+        )
+        code = flow.phone(self.setup).code()
+        self.arguments: dict[str, dict[str, Any]] = {
+            "begin": {
+                "account_name": "sara",
+                "authenticator": "tablet",
+                "proof": VOUCHED,
+                "context": None,
+            },
+            "resume": {"setup_id": self.setup.id, "context": None},
+            "confirm": {
+                "code": code,
+                "setup_id": self.setup.id,
+                "backup_acknowledged": False,
+                "context": None,
+            },
+            "cancel": {"setup_id": self.setup.id, "context": None},
+            "check_key_copy": {"text": "AAAA", "setup_id": self.setup.id, "context": None},
+            "verify": {
+                "code": self.phone.code(),
+                "purpose": "login",
+                "accept": ("code",),
+                "context": None,
+            },
+            "disable": {"proof": VOUCHED, "authenticator": "default", "context": None},
+            "regenerate_recovery_codes": {"proof": VOUCHED, "context": None},
+            "rename": {"authenticator": "default", "new_name": "phone", "context": None},
+            "erase": {"proof": VOUCHED, "context": None},
+            "status": {},
+        }
+
+    def call(self, verb: str, **changes: Any) -> object:
+        """Call a verb with one argument changed."""
+        arguments = {"user_id": USER} | self.arguments[verb] | changes
+        return getattr(self.flow.enroller, verb)(arguments.pop("user_id"), **arguments)
+
+
+@pytest.fixture
+def verbs(flow: Any) -> Verbs:
+    return Verbs(flow)
+
+
+def table() -> list[Any]:
+    """List (verb, argument, bad value, error) for every argument of every verb."""
+    bad_by_argument = {
+        "user_id": [*BAD_TEXTS, ("x" * 191, ValueError)],
+        "account_name": [*BAD_NAMES, ("a:b", ValueError), ("x" * 129, ValueError)],
+        "authenticator": [*BAD_NAMES, ("x" * 65, ValueError)],
+        "new_name": [*BAD_NAMES, ("x" * 65, ValueError)],
+        "code": BAD_CODES,
+        "setup_id": BAD_SETUP_IDS,
+        "context": BAD_CONTEXTS,
+        "proof": BAD_PROOFS,
+        "backup_acknowledged": [(None, TypeError), ("false", TypeError), (1, TypeError)],
+        "text": [
+            (None, TypeError),
+            (b"AAAA", TypeError),
+            ("", errors.MalformedCodeError),
+            (" - ", errors.MalformedCodeError),
+            ("A" * 1_000_000, errors.MalformedCodeError),
+        ],
+        "purpose": [*BAD_TEXTS, ("x" * 65, ValueError)],
+        "accept": [
+            (None, TypeError),
+            ("code", TypeError),
+            ((), ValueError),
+            (("password",), ValueError),
+            (("code", "code"), ValueError),
+        ],
+    }
+    rows = []
+    verbs: dict[str, tuple[str, ...]] = {
+        "begin": ("account_name", "authenticator", "proof", "context"),
+        "resume": ("setup_id", "context"),
+        "confirm": ("code", "setup_id", "backup_acknowledged", "context"),
+        "cancel": ("setup_id", "context"),
+        "check_key_copy": ("text", "setup_id", "context"),
+        "verify": ("code", "purpose", "accept", "context"),
+        "disable": ("proof", "authenticator", "context"),
+        "regenerate_recovery_codes": ("proof", "context"),
+        "rename": ("authenticator", "new_name", "context"),
+        "erase": ("proof", "context"),
+        "status": (),
+    }
+    for verb, arguments in verbs.items():
+        for argument in ("user_id", *arguments):
+            for number, (bad, raised) in enumerate(bad_by_argument[argument]):
+                if argument == "authenticator" and bad is None and verb != "rename":
+                    continue
+                expected = raised
+                if verb == "erase" and argument == "proof" and bad is not None:
+                    expected = TypeError
+                rows.append(
+                    pytest.param(verb, argument, bad, expected, id=f"{verb}-{argument}-{number}")
+                )
+    return rows
+
+
+@pytest.mark.requirement("R-21", "R-35", "R-36", "R-52")
+@pytest.mark.regression_of("B-20", "B-30", "B-31", "B-41")
+@pytest.mark.parametrize(("verb", "argument", "bad", "raised"), table())
+def test_bad_argument_raises_its_error_and_writes_nothing(
+    verb: str, argument: str, bad: Any, raised: type[Exception], verbs: Verbs
+) -> None:
+    """Each wrong argument has one error, whose text does not repeat it, and nothing is stored."""
+    store = verbs.flow.store
+    before = store.load(USER), store.saves, store.deletes
+    with pytest.raises(raised) as refusal:
+        verbs.call(verb, **{argument: bad})
+    assert (store.load(USER), store.saves, store.deletes) == before
+    if isinstance(bad, str) and len(bad.strip()) > 1:
+        assert bad not in str(refusal.value)
+
+
+@pytest.mark.parametrize("verb", ["resume", "confirm", "cancel", "check_key_copy"])
+def test_setup_id_of_another_user_is_superseded(verb: str, verbs: Verbs) -> None:
+    """The live setup id of somebody else opens nothing and voids nothing."""
+    other = verbs.flow.enroller.begin("another", account_name="dara")
+    before = verbs.flow.store.load(USER)
+    with pytest.raises(errors.SetupSupersededError):
+        verbs.call(verb, setup_id=other.id)
+    assert verbs.flow.store.load(USER) == before
+
+
+@pytest.mark.parametrize(
+    "user_id",
+    ["1", "01", " 1", "1 ", "Alice", "alice", "é", "e\u0301", "%", "😀", "x" * 190, "null", "\u200f"],
+)
+def test_any_proper_id_is_taken_as_it_is(user_id: str, flow: Any) -> None:
+    """User ids are neither cleaned nor folded: what looks alike is another account."""
+    flow.enroller.begin("e\u0301" if user_id == "é" else user_id.swapcase()[:9], account_name="x")
+    flow.enroller.begin(user_id, account_name="sara")
+    assert flow.store.load(user_id).user_id == user_id
+    assert flow.enroller.status(user_id).user_id == user_id
+
+
+
+
+@pytest.mark.parametrize("verb", ["begin", "resume", "confirm", "cancel", "check_key_copy",
+    "verify", "disable", "regenerate_recovery_codes", "rename", "erase", "status"])  # fmt: skip
+def test_good_arguments_of_the_table_are_good(verb: str, verbs: Verbs) -> None:
+    """The calls that the table spoils are accepted unspoilt."""
+    verbs.call(verb)
+
+
+@pytest.mark.parametrize(
+    ("actor", "reason", "raised"),
+    [
+        ("", "why", ValueError),
+        ("who", "", ValueError),
+        ("  ", "why", ValueError),
+        (None, "why", TypeError),
+        ("who", 7, TypeError),
+        ("who", "x" * 257, ValueError),
+    ],
+)
+def test_override_names_an_actor_and_a_reason(
+    actor: Any, reason: Any, raised: type[Exception]
+) -> None:
+    """Nobody vouches without saying who and why."""
+    with pytest.raises(raised):
+        Override(actor=actor, reason=reason)
+
+

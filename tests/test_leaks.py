@@ -1,0 +1,404 @@
+"""The hunt for leaks: no secret, key, URI, recovery code, setup id or typed text in any sink."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import dataclasses
+import gc
+import json
+import logging
+import pickle
+import re
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pytest
+
+import otp_enroll
+from otp_enroll import AsyncEnroller, Enroller, Override, Policy, Unencrypted, errors
+from otp_enroll.storage.aesgcm import AESGCMKeyRing
+from otp_enroll.storage.memory import MemoryStore
+from otp_enroll.storage.sqlite import AsyncSQLiteStore, SQLiteStore
+from otp_enroll.testing import FakeAuthenticator, FrozenClock
+
+USER = "user-42"
+VOUCHED = Override(actor="help desk", reason="re-authenticated")
+PACKAGE = str(Path(otp_enroll.__file__).parent)
+OURS = (PACKAGE, "<string>")  # dataclasses write their __init__ as "<string>"
+
+
+def locals_of_ours(traceback: TracebackType | None) -> str:
+    """Return the reprs of all locals in the library's frames of a traceback."""
+    shown = []
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code.co_filename.startswith(OURS):
+            shown.extend(f"{name}={value!r}" for name, value in frame.f_locals.items())
+        traceback = traceback.tb_next
+    return "\n".join(shown)
+
+
+class Hunt:
+    """Collects what comes out of the library, and what must not be in it."""
+
+    def __init__(self) -> None:
+        self.sinks: list[str] = []
+        self.needles: set[str] = set()
+        self.numbers: set[str] = set()
+
+    def hide(self, *texts: str) -> None:
+        """Register texts that must not come out."""
+        self.needles.update(texts)
+
+    def hide_setup(self, setup: Any) -> None:
+        """Register all forms of a setup's secret."""
+        raw = base64.b32decode(setup.key)
+        self.hide(setup.key, setup.id, setup.uri, *setup.key_groups[:1], raw.hex(), raw.hex().upper())
+        self.hide(" ".join(setup.key_groups), base64.b64encode(raw).decode().rstrip("="))
+        self.hide(raw.decode("latin-1"), repr(raw)[2:-1])
+
+    def hide_codes(self, codes: Any) -> None:
+        """Register recovery codes, spelt both ways."""
+        for code in codes:
+            self.hide(code, code.replace("-", ""))
+
+    def types(self, code: str) -> str:
+        """Register a typed code of digits, which may be part of a longer number by chance."""
+        self.numbers.add(code)
+        return code
+
+    def expect(self, kind: type[BaseException], act: Callable[[], object]) -> None:
+        """Run what must raise, and collect the error and the locals of the library's frames."""
+        with pytest.raises(kind) as refusal:
+            act()
+        self.collect(refusal.value)
+
+    def collect(self, error: BaseException) -> None:
+        """Collect all that an error shows."""
+        seen: BaseException | None = error
+        while seen is not None:
+            self.sinks += [str(seen), repr(seen), repr(vars(seen)), locals_of_ours(seen.__traceback__)]
+            seen = seen.__cause__ or seen.__context__
+
+    def found(self, sinks: list[str]) -> list[str]:
+        """Return the needles that stand in a sink."""
+        text = "\n".join(sinks)
+        found = [needle for needle in self.needles if needle in text]
+        return found + [n for n in self.numbers if re.search(rf"(?<!\d){n}(?!\d)", text)]
+
+
+def bad_text(hunt: Hunt) -> str:
+    """Return a text that is no code, and that nothing else in a sink looks like."""
+    text = "zq" + secrets.token_hex(6)
+    hunt.hide(text)
+    return text
+
+
+def whole_flow(hunt: Hunt, enroller: Enroller, clock: FrozenClock) -> None:
+    """Run every verb, with every refusal that can be had, and collect what comes out."""
+    setup = enroller.begin(USER, account_name="sara@example.com", context={"ip": "192.0.2.7"})
+    hunt.hide_setup(setup)
+    hunt.sinks += [repr(setup), str(setup), f"{setup}", repr(setup.qr), setup.qr.description]
+    phone = FakeAuthenticator(setup.uri, clock)
+    hunt.expect(TypeError, lambda: enroller.begin(USER, account_name=7))  # type: ignore[arg-type]
+    hunt.expect(
+        errors.NotEnrolledError,
+        lambda: enroller.begin(USER, account_name="s", proof=hunt.types("135790")),
+    )
+    hunt.expect(
+        errors.SetupSupersededError,
+        lambda: enroller.resume(USER, setup_id=bad_text(hunt)),
+    )
+    hunt.expect(
+        errors.MalformedCodeError,
+        lambda: enroller.confirm(USER, bad_text(hunt), setup_id=setup.id),
+    )
+    hunt.expect(
+        TypeError,
+        lambda: enroller.confirm(USER, bad_text(hunt).encode(), setup_id=setup.id),  # type: ignore[arg-type]
+    )
+    hunt.expect(
+        TypeError,
+        lambda: enroller.confirm(USER, hunt.types("975310"), setup_id=bad_text(hunt).encode()),  # type: ignore[arg-type]
+    )
+    hunt.expect(
+        errors.ClockSkewError,
+        lambda: enroller.confirm(USER, hunt.types(phone.code(-4)), setup_id=setup.id),
+    )
+    copy = enroller.check_key_copy(USER, bad_text(hunt), setup_id=setup.id)
+    hunt.sinks.append(repr(copy))
+    hunt.expect(
+        errors.MalformedCodeError,
+        lambda: enroller.check_key_copy(USER, bad_text(hunt) * 50, setup_id=setup.id),
+    )
+    hunt.expect(
+        TypeError,
+        lambda: enroller.check_key_copy(USER, bad_text(hunt).encode(), setup_id=setup.id),  # type: ignore[arg-type]
+    )
+    confirmation = enroller.confirm(USER, hunt.types(phone.code()), setup_id=setup.id)
+    assert confirmation.recovery_codes is not None
+    codes = list(confirmation.recovery_codes)
+    hunt.hide_codes(codes)
+    hunt.sinks += [repr(confirmation), repr(dataclasses.asdict(confirmation))]
+    clock.advance(60)
+    code = hunt.types(phone.code())
+    hunt.sinks.append(repr(enroller.verify(USER, code, context={"agent": "Firefox"})))
+    hunt.expect(errors.CodeReusedError, lambda: enroller.verify(USER, code))
+    hunt.expect(errors.NotEnrolledError, lambda: enroller.verify("nobody", code))
+    hunt.expect(errors.NotPendingError, lambda: enroller.cancel(USER, setup_id=setup.id))
+    hunt.expect(errors.ProofRequiredError, lambda: enroller.disable(USER))
+    hunt.expect(TypeError, lambda: enroller.erase(USER, proof=bad_text(hunt)))  # type: ignore[arg-type]
+    hunt.sinks.append(repr(enroller.verify(USER, codes[0])))
+    hunt.expect(errors.CodeReusedError, lambda: enroller.verify(USER, codes[0].lower()))
+    hunt.hide(codes[0].lower())
+    near = {phone.code(n) for n in range(-12, 13)}
+    wrong = hunt.types(next(f"{n:06d}" for n in range(271828, 272000) if f"{n:06d}" not in near))
+    for _ in range(5):
+        hunt.expect(errors.WrongCodeError, lambda: enroller.disable(USER, proof=wrong))
+    hunt.expect(errors.TooManyAttemptsError, lambda: enroller.verify(USER, wrong))
+    wrong_recovery = "ZZZZ-YYYY-XXXX-WWWW-VVVV-TTTT"
+    hunt.hide_codes([wrong_recovery])
+    hunt.expect(errors.WrongCodeError, lambda: enroller.verify(USER, wrong_recovery))
+    clock.advance(60)
+    renewed = enroller.regenerate_recovery_codes(USER, proof=hunt.types(phone.code()))
+    hunt.hide_codes(renewed)
+    hunt.sinks.append(repr(renewed))
+    second = enroller.begin(USER, account_name="sara@example.com", proof=renewed[0])
+    hunt.hide_setup(second)
+    clock.advance(-7200)
+    hunt.expect(errors.ServerClockError, lambda: enroller.verify(USER, hunt.types("424242")))
+    clock.advance(7200 + 900)
+    hunt.expect(errors.SetupExpiredError, lambda: enroller.resume(USER, setup_id=second.id))
+    hunt.sinks.append(repr(enroller.status(USER)))
+    hunt.sinks += [repr(enroller), repr(vars_of(enroller))]
+
+
+def vars_of(enroller: Any) -> list[str]:
+    """Return the reprs of all that an enroller holds."""
+    return [repr(getattr(enroller, name)) for name in enroller.__slots__]
+
+
+@pytest.mark.requirement("R-06", "R-25", "R-76", "R-95", "R-89")
+@pytest.mark.regression_of("B-11", "B-36", "B-39")
+def test_nothing_leaks_anywhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Logs at DEBUG, errors with the locals of our frames, events, reprs and the file show nothing."""
+    caplog.set_level(logging.DEBUG)
+    hunt = Hunt()
+    clock = FrozenClock()
+    key = secrets.token_bytes(32)
+    hunt.hide(key.hex(), repr(key)[2:-1])
+
+    def listener(event: Any) -> None:
+        hunt.sinks += [repr(event), str(event), json.dumps(dataclasses.asdict(event), default=str)]
+        raise RuntimeError("listeners fail, too")
+
+    with SQLiteStore(tmp_path / "otp.db") as store:
+        enroller = Enroller(
+            store, issuer="Exir", cipher=AESGCMKeyRing({"k1": key}), clock=clock, on_event=listener
+        )
+        whole_flow(hunt, enroller, clock)
+        record = store.load(USER)
+        hunt.sinks += [repr(record), *(repr(value) for value in enroller.__slots__)]
+    hunt.sinks += [caplog.text, *(repr(r.args) + str(r.exc_text) for r in caplog.records)]
+    assert "listeners fail, too" in caplog.text
+    assert len(hunt.sinks) > 100
+    assert hunt.found(hunt.sinks) == []
+    for file in tmp_path.iterdir():
+        content = file.read_bytes().decode("latin-1")
+        assert [needle for needle in hunt.needles if needle in content] == [], file.name
+
+
+def test_hunt_finds_what_leaks() -> None:
+    """The hunt itself is no blank: it finds a key, a code and a local in a frame of ours."""
+    hunt = Hunt()
+    hunt.hide("SECRETKEY")
+    hunt.types("123456")
+    assert hunt.found(["…SECRETKEY…"]) == ["SECRETKEY"]
+    assert hunt.found(["code=123456 "]) == ["123456"]
+    assert hunt.found(["1234567"]) == []
+    with pytest.raises(TypeError) as refusal:
+        Override(actor="SECRETKEY", reason=None)  # type: ignore[arg-type]
+    assert hunt.found([locals_of_ours(refusal.value.__traceback__)]) == ["SECRETKEY"]
+
+
+@pytest.mark.requirement("R-06")
+@pytest.mark.regression_of("B-38")
+def test_nothing_leaks_when_store_or_cipher_fails(tmp_path: Path) -> None:
+    """The frames of a request that a failing store or cipher ended show nothing either."""
+    hunt = Hunt()
+    clock = FrozenClock()
+    fails: set[str] = set()
+
+    class FailingStore(MemoryStore):
+        def save(self, record: Any, *, expected: str | None) -> bool:
+            if "save" in fails:
+                raise ConnectionError
+            return super().save(record, expected=expected)
+
+    class FailingCipher(Unencrypted):
+        def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
+            if "seal" in fails:
+                plaintext = b""
+                raise ConnectionError
+            return super().seal(plaintext, context=context)
+
+        def open(self, sealed: bytes, *, context: bytes) -> bytes:
+            if "open" in fails:
+                return super().open(sealed, context=context)[:5]
+            return super().open(sealed, context=context)
+
+    enroller = Enroller(FailingStore(), issuer="Exir", cipher=FailingCipher(), clock=clock)
+    setup = enroller.begin(USER, account_name="sara")
+    hunt.hide_setup(setup)
+    phone = FakeAuthenticator(setup.uri, clock)
+    fails.add("save")
+    code = hunt.types(phone.code())
+    hunt.expect(errors.StorageError, lambda: enroller.confirm(USER, code, setup_id=setup.id))
+    hunt.expect(errors.StorageError, lambda: enroller.begin("another", account_name="dara"))
+    fails.clear()
+    done = enroller.confirm(USER, code, setup_id=setup.id)
+    hunt.hide_codes(done.recovery_codes)
+    clock.advance(30)
+    fails.add("save")
+    hunt.expect(errors.StorageError, lambda: enroller.verify(USER, hunt.types(phone.code())))
+    fails.clear()
+    fails.add("open")
+    hunt.expect(errors.UnreadableSecretError, lambda: enroller.verify(USER, phone.code()))
+    fails.add("seal")
+    hunt.expect(
+        errors.UnreadableSecretError,
+        lambda: enroller.begin(USER, account_name="sara", proof=VOUCHED),
+    )
+    assert hunt.found(hunt.sinks) == []
+
+
+@pytest.mark.requirement("R-06")
+def test_nothing_leaks_from_the_awaited_flavour(tmp_path: Path) -> None:
+    """AsyncEnroller's frames hide what was typed as its twin's do."""
+    hunt = Hunt()
+    clock = FrozenClock()
+
+    async def run() -> None:
+        async with AsyncSQLiteStore(tmp_path / "otp.db") as store:
+            enroller = AsyncEnroller(store, issuer="Exir", cipher=Unencrypted(), clock=clock)
+            setup = await enroller.begin(USER, account_name="sara")
+            hunt.hide_setup(setup)
+            phone = FakeAuthenticator(setup.uri, clock)
+            code = hunt.types(phone.code(-5))
+            refusals: list[tuple[type[Exception], Callable[[], Any]]] = [
+                (errors.ClockSkewError, lambda: enroller.confirm(USER, code, setup_id=setup.id)),
+                (errors.SetupSupersededError, lambda: enroller.cancel(USER, setup_id=bad_text(hunt))),
+                (errors.SetupSupersededError, lambda: enroller.resume(USER, setup_id=bad_text(hunt))),
+                (errors.NotEnrolledError, lambda: enroller.verify(USER, code)),
+                (errors.NotEnrolledError, lambda: enroller.disable(USER, proof=code)),
+                (errors.NotEnrolledError, lambda: enroller.regenerate_recovery_codes(USER, proof=code)),
+                (errors.NotEnrolledError, lambda: enroller.begin(USER, account_name="s", proof=code)),
+                (
+                    errors.SetupSupersededError,
+                    lambda: enroller.check_key_copy(USER, setup.key, setup_id=bad_text(hunt)),
+                ),
+                (TypeError, lambda: enroller.erase(USER, proof=bad_text(hunt))),  # type: ignore[arg-type]
+            ]
+            for kind, act in refusals:
+                with pytest.raises(kind) as refusal:
+                    await act()
+                hunt.collect(refusal.value)
+
+    asyncio.run(run())
+    assert hunt.found(hunt.sinks) == []
+
+
+def refusals(enroller: Enroller, phone: FakeAuthenticator, code: str) -> list[Callable[[], object]]:
+    """List calls that are refused, for as many reasons as one state can have."""
+    return [
+        lambda: enroller.verify(USER, code),
+        lambda: enroller.verify(USER, "12345"),
+        lambda: enroller.verify("nobody", "123456"),
+        lambda: enroller.verify(USER, phone.code(-7)),
+        lambda: enroller.disable(USER),
+        lambda: enroller.disable(USER, proof="Z" * 24),
+        lambda: enroller.confirm(USER, "123456", setup_id="x"),
+        lambda: enroller.rename(USER, "tablet", "phone"),
+        lambda: enroller.begin(USER, account_name="sara", proof=code),
+    ]
+
+
+@pytest.mark.requirement("R-06")
+def test_refusals_leave_no_garbage() -> None:
+    """After a thousand refusals nothing of ours waits for the collector: no cycle holds a secret."""
+    clock = FrozenClock()
+    enroller = Enroller(MemoryStore(), issuer="Exir", cipher=Unencrypted(), clock=clock)
+    setup = enroller.begin(USER, account_name="sara")
+    phone = FakeAuthenticator(setup.uri, clock)
+    enroller.confirm(USER, phone.code(), setup_id=setup.id)
+    broken = Enroller(enroller._store, issuer="Exir", cipher=_Lost(), clock=clock)
+    calls = refusals(enroller, phone, phone.code())
+    calls.append(lambda: broken.verify(USER, "123456"))
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for number in range(1000):
+            try:
+                calls[number % len(calls)]()
+            except errors.EnrollmentError:
+                clock.advance(7)
+            else:
+                raise AssertionError("a call was not refused")
+        gc.collect()
+        ours = [
+            item
+            for item in gc.garbage
+            if type(item).__module__.startswith("otp_enroll")
+            or PACKAGE in str(getattr(getattr(item, "f_code", None), "co_filename", ""))
+        ]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert ours == []
+
+
+class _Lost(Unencrypted):
+    """A cipher whose key is lost."""
+
+    def open(self, sealed: bytes, *, context: bytes) -> bytes:
+        raise KeyError("2025")
+
+
+@pytest.mark.requirement("R-06", "R-76")
+@pytest.mark.regression_of("B-39")
+def test_no_way_back_to_the_secret_after_confirm(flow: Any) -> None:
+    """After confirm no call shows the key: resume has nothing to show, and status has no secret."""
+    setup = flow.enroller.begin(USER, account_name="sara")
+    phone = flow.phone(setup)
+    flow.enroller.confirm(USER, phone.code(), setup_id=setup.id)
+    with pytest.raises(errors.NotPendingError):
+        flow.enroller.resume(USER, setup_id=setup.id)
+    with pytest.raises(errors.NotPendingError):
+        flow.enroller.check_key_copy(USER, setup.key, setup_id=setup.id)
+    status = json.dumps(dataclasses.asdict(flow.enroller.status(USER)), default=str)
+    assert setup.key not in status
+    assert not hasattr(flow.enroller, "secret")
+
+
+def test_states_and_requests_hide_their_secrets(flow: Any) -> None:
+    """asdict, repr and pickle of the library's own values give no secret away, even unsealed."""
+    from otp_enroll.storage import codec  # noqa: PLC0415  # looked into here alone
+
+    setup = flow.enroller.begin(USER, account_name="sara")
+    enrollment, _ = codec.decode(flow.store.load(USER))
+    raw = base64.b32decode(setup.key)
+    shown = repr(enrollment) + repr(dataclasses.asdict(enrollment))
+    assert repr(raw)[2:-1] not in shown
+    with pytest.raises(TypeError):
+        pickle.dumps(enrollment)
+
+
+def test_policy_is_no_secret() -> None:
+    """A policy may be logged."""
+    assert "digits=6" in repr(Policy())
