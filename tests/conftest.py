@@ -112,13 +112,7 @@ def store(flow: Flow) -> CountingStore:
     return flow.store
 
 
-def wrong_code(phone: FakeAuthenticator) -> str:
-    """Return six digits that the phone does not show within twelve periods of now."""
-    near = {phone.code(offset) for offset in range(-12, 13)}
-    return next(code for code in (f"{n:06d}" for n in range(100)) if code not in near)
-
-
-def need_tool(name: str) -> str:
+def path_of_tool(name: str) -> str:
     """Return the path of a program, or skip; on CI its absence is a failure."""
     path = shutil.which(name)
     if path is None:
@@ -127,6 +121,11 @@ def need_tool(name: str) -> str:
             pytest.fail(message)
         pytest.skip(message)
     return path
+
+
+@pytest.fixture
+def need_tool() -> Callable[[str], str]:
+    return path_of_tool
 
 
 Make = Callable[..., Flow]

@@ -1,0 +1,120 @@
+"""The docs say what is true: the picture of the states, the tables, the README's length."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
+
+from otp_enroll import errors
+from otp_enroll.core.states import Phase
+from otp_enroll.core.transitions import TRANSITIONS
+
+PROJECT = Path(__file__).parent.parent
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_of_code_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Python blocks of a page run one after the other, as a reader would type them."""
+    monkeypatch.chdir(tmp_path)
+    document = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()]).parse(page)
+    document.namespace["key"] = secrets.token_bytes(32)
+    try:
+        for example in document.examples():
+            example.evaluate()
+    finally:
+        store: Any = document.namespace.get("store")
+        if hasattr(store, "close"):
+            store.close()
+
+
+def test_blocks_are_found() -> None:
+    """The README has the one example that a newcomer reads, with its refusal."""
+    document = Sybil(parsers=[PythonCodeBlockParser()]).parse(PROJECT / "README.md")
+    (example,) = document.examples()
+    assert "except errors.WrongCodeError" in example.parsed
+
+
+def pictured() -> dict[tuple[str, str], set[str]]:
+    """Draw the picture from the table: (from, to) → what leads there."""
+    arrows: dict[tuple[str, str], set[str]] = {}
+    for verb, row in TRANSITIONS.items():
+        if verb == "erase":
+            continue
+        for phase, cell in row.items():
+            for to in cell.to:
+                label = f"{verb} (proof)" if cell.proof else verb
+                arrows.setdefault((phase.name, to.name), set()).add(label)
+            if cell.exhausted:
+                arrows.setdefault((phase.name, cell.exhausted.name), set()).add("tenth wrong code")
+    return arrows
+
+
+@pytest.mark.requirement("R-41")
+@pytest.mark.parametrize("page", ["README.md", "docs/states.md"])
+def test_picture_is_the_table(page: str) -> None:
+    """The arrows of the picture are those of TRANSITIONS, no more and no fewer."""
+    drawn = {
+        (source, to): {label.strip() for label in labels.split(",")}
+        for source, to, labels in re.findall(
+            r"^    (\w+) --> (\w+): (.+)$", (PROJECT / page).read_text(encoding="utf-8"), re.MULTILINE
+        )
+    }
+    assert drawn == pictured()
+
+
+def test_table_of_the_docs_is_the_table() -> None:
+    """docs/states.md has a row per verb with the cells of TRANSITIONS."""
+    text = (PROJECT / "docs" / "states.md").read_text(encoding="utf-8")
+    for verb, row in TRANSITIONS.items():
+        cells = []
+        for phase in Phase:
+            cell = row[phase]
+            if cell.refuses:
+                cells.append(f"`{cell.refuses.__name__}`")
+                continue
+            goes = " or ".join(to.name for to in cell.to) or "no row"
+            told = f"proof: {goes}" if cell.proof else goes
+            cells.append(f"{told}; tenth wrong code: {cell.exhausted.name}" if cell.exhausted else told)
+        assert f"| `{verb}` | " + " | ".join(cells) + " |" in text, verb
+
+
+def test_readme_fits_on_a_screen_or_two() -> None:
+    """The README has at most 120 lines, and all ten promises."""
+    assert len(README.splitlines()) <= 120
+    assert len(re.findall(r"^\d+\. \*\*", README, re.MULTILINE)) == 10
+
+
+def test_every_error_has_its_next_step() -> None:
+    """docs/errors.md names each error that is raised as such."""
+    text = (PROJECT / "docs" / "errors.md").read_text(encoding="utf-8")
+    groups = {"EnrollmentError", "InvalidTransitionError", "SetupError", "CodeRejectedError"}
+    missing = [name for name in errors.__all__ if f"`{name}`" not in text and name not in groups]
+    assert missing == []
+
+
+@pytest.mark.requirement("R-98")
+def test_duties_of_the_app_name_their_requirement() -> None:
+    """Each row of the app's duties ends with the requirement that it comes from."""
+    text = (PROJECT / "docs" / "your-app.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 10
+    assert all(re.search(r"\| R-\d\d \|$", row) for row in rows)
+
+
+@pytest.mark.requirement("R-99")
+def test_readme_says_what_otp_is_not() -> None:
+    """The README says that codes can be phished, and what a session can do before the first confirm."""
+    assert "phishing" in README
+    assert "Whoever holds a session" in README
