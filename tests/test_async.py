@@ -183,5 +183,3 @@ def test_maintenance_goes_on_where_it_stopped(
 
     asyncio.run(run())
     assert "passed over user-3" in caplog.text
-
-

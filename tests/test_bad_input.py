@@ -121,7 +121,7 @@ def verbs(flow: Any) -> Verbs:
 
 def table() -> list[Any]:
     """List (verb, argument, bad value, error) for every argument of every verb."""
-    bad_by_argument = {
+    bad_by_argument: dict[str, list[tuple[Any, type[Exception]]]] = {
         "user_id": [*BAD_TEXTS, ("x" * 191, ValueError)],
         "account_name": [*BAD_NAMES, ("a:b", ValueError), ("x" * 129, ValueError)],
         "authenticator": [*BAD_NAMES, ("x" * 65, ValueError)],
@@ -203,7 +203,21 @@ def test_setup_id_of_another_user_is_superseded(verb: str, verbs: Verbs) -> None
 
 @pytest.mark.parametrize(
     "user_id",
-    ["1", "01", " 1", "1 ", "Alice", "alice", "é", "e\u0301", "%", "😀", "x" * 190, "null", "\u200f"],
+    [
+        "1",
+        "01",
+        " 1",
+        "1 ",
+        "Alice",
+        "alice",
+        "é",
+        "e\u0301",
+        "%",
+        "😀",
+        "x" * 190,
+        "null",
+        "\u200f",
+    ],
 )
 def test_any_proper_id_is_taken_as_it_is(user_id: str, flow: Any) -> None:
     """User ids are neither cleaned nor folded: what looks alike is another account."""
@@ -211,8 +225,6 @@ def test_any_proper_id_is_taken_as_it_is(user_id: str, flow: Any) -> None:
     flow.enroller.begin(user_id, account_name="sara")
     assert flow.store.load(user_id).user_id == user_id
     assert flow.enroller.status(user_id).user_id == user_id
-
-
 
 
 @pytest.mark.parametrize("verb", ["begin", "resume", "confirm", "cancel", "check_key_copy",
@@ -239,5 +251,3 @@ def test_override_names_an_actor_and_a_reason(
     """Nobody vouches without saying who and why."""
     with pytest.raises(raised):
         Override(actor=actor, reason=reason)
-
-

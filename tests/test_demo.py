@@ -96,10 +96,8 @@ def oath_code(oathtool: str, key: str, later: int = 0) -> str:
     return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603  # a program that the test asked for
 
 
-def test_demo_with_a_keyboard_and_a_real_authenticator(
-    need_tool: Any, tmp_path: Path
-) -> None:
-    """oathtool's codes carry a person through the whole life, and zbarimg reads the written QR."""
+def test_demo_with_a_keyboard_and_a_real_authenticator(need_tool: Any, tmp_path: Path) -> None:
+    """The codes of oathtool carry a person through the life, and zbarimg reads the written QR."""
     oathtool, zbarimg = need_tool("oathtool"), need_tool("zbarimg")
     picture = tmp_path / "qr.png"
     terminal = Terminal(picture)

@@ -68,7 +68,9 @@ def test_picture_is_the_table(page: str) -> None:
     drawn = {
         (source, to): {label.strip() for label in labels.split(",")}
         for source, to, labels in re.findall(
-            r"^    (\w+) --> (\w+): (.+)$", (PROJECT / page).read_text(encoding="utf-8"), re.MULTILINE
+            r"^    (\w+) --> (\w+): (.+)$",
+            (PROJECT / page).read_text(encoding="utf-8"),
+            re.MULTILINE,
         )
     }
     assert drawn == pictured()
@@ -86,7 +88,9 @@ def test_table_of_the_docs_is_the_table() -> None:
                 continue
             goes = " or ".join(to.name for to in cell.to) or "no row"
             told = f"proof: {goes}" if cell.proof else goes
-            cells.append(f"{told}; tenth wrong code: {cell.exhausted.name}" if cell.exhausted else told)
+            cells.append(
+                f"{told}; tenth wrong code: {cell.exhausted.name}" if cell.exhausted else told
+            )
         assert f"| `{verb}` | " + " | ".join(cells) + " |" in text, verb
 
 
@@ -115,6 +119,6 @@ def test_duties_of_the_app_name_their_requirement() -> None:
 
 @pytest.mark.requirement("R-99")
 def test_readme_says_what_otp_is_not() -> None:
-    """The README says that codes can be phished, and what a session can do before the first confirm."""
+    """The README says that codes can be phished, and what a session alone can do."""
     assert "phishing" in README
     assert "Whoever holds a session" in README

@@ -33,7 +33,7 @@ OURS = (PACKAGE, "<string>")  # dataclasses write their __init__ as "<string>"
 
 def locals_of_ours(traceback: TracebackType | None) -> str:
     """Return the reprs of all locals in the library's frames of a traceback."""
-    shown = []
+    shown: list[str] = []
     while traceback is not None:
         frame = traceback.tb_frame
         if frame.f_code.co_filename.startswith(OURS):
@@ -57,7 +57,9 @@ class Hunt:
     def hide_setup(self, setup: Any) -> None:
         """Register all forms of a setup's secret."""
         raw = base64.b32decode(setup.key)
-        self.hide(setup.key, setup.id, setup.uri, *setup.key_groups[:1], raw.hex(), raw.hex().upper())
+        self.hide(
+            setup.key, setup.id, setup.uri, *setup.key_groups[:1], raw.hex(), raw.hex().upper()
+        )
         self.hide(" ".join(setup.key_groups), base64.b64encode(raw).decode().rstrip("="))
         self.hide(raw.decode("latin-1"), repr(raw)[2:-1])
 
@@ -81,7 +83,12 @@ class Hunt:
         """Collect all that an error shows."""
         seen: BaseException | None = error
         while seen is not None:
-            self.sinks += [str(seen), repr(seen), repr(vars(seen)), locals_of_ours(seen.__traceback__)]
+            self.sinks += [
+                str(seen),
+                repr(seen),
+                repr(vars(seen)),
+                locals_of_ours(seen.__traceback__),
+            ]
             seen = seen.__cause__ or seen.__context__
 
     def found(self, sinks: list[str]) -> list[str]:
@@ -98,7 +105,7 @@ def bad_text(hunt: Hunt) -> str:
     return text
 
 
-def whole_flow(hunt: Hunt, enroller: Enroller, clock: FrozenClock) -> None:
+def whole_flow(hunt: Hunt, enroller: Enroller, clock: FrozenClock) -> None:  # noqa: PLR0915  # one long life
     """Run every verb, with every refusal that can be had, and collect what comes out."""
     setup = enroller.begin(USER, account_name="sara@example.com", context={"ip": "192.0.2.7"})
     hunt.hide_setup(setup)
@@ -185,7 +192,7 @@ def vars_of(enroller: Any) -> list[str]:
 @pytest.mark.requirement("R-06", "R-25", "R-76", "R-95", "R-89")
 @pytest.mark.regression_of("B-11", "B-36", "B-39")
 def test_nothing_leaks_anywhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Logs at DEBUG, errors with the locals of our frames, events, reprs and the file show nothing."""
+    """Logs at DEBUG, errors with our frames' locals, events, reprs and the file show nothing."""
     caplog.set_level(logging.DEBUG)
     hunt = Hunt()
     clock = FrozenClock()
@@ -227,7 +234,7 @@ def test_hunt_finds_what_leaks() -> None:
 
 @pytest.mark.requirement("R-06")
 @pytest.mark.regression_of("B-38")
-def test_nothing_leaks_when_store_or_cipher_fails(tmp_path: Path) -> None:
+def test_nothing_leaks_when_store_or_cipher_fails() -> None:
     """The frames of a request that a failing store or cipher ended show nothing either."""
     hunt = Hunt()
     clock = FrozenClock()
@@ -291,12 +298,24 @@ def test_nothing_leaks_from_the_awaited_flavour(tmp_path: Path) -> None:
             code = hunt.types(phone.code(-5))
             refusals: list[tuple[type[Exception], Callable[[], Any]]] = [
                 (errors.ClockSkewError, lambda: enroller.confirm(USER, code, setup_id=setup.id)),
-                (errors.SetupSupersededError, lambda: enroller.cancel(USER, setup_id=bad_text(hunt))),
-                (errors.SetupSupersededError, lambda: enroller.resume(USER, setup_id=bad_text(hunt))),
+                (
+                    errors.SetupSupersededError,
+                    lambda: enroller.cancel(USER, setup_id=bad_text(hunt)),
+                ),
+                (
+                    errors.SetupSupersededError,
+                    lambda: enroller.resume(USER, setup_id=bad_text(hunt)),
+                ),
                 (errors.NotEnrolledError, lambda: enroller.verify(USER, code)),
                 (errors.NotEnrolledError, lambda: enroller.disable(USER, proof=code)),
-                (errors.NotEnrolledError, lambda: enroller.regenerate_recovery_codes(USER, proof=code)),
-                (errors.NotEnrolledError, lambda: enroller.begin(USER, account_name="s", proof=code)),
+                (
+                    errors.NotEnrolledError,
+                    lambda: enroller.regenerate_recovery_codes(USER, proof=code),
+                ),
+                (
+                    errors.NotEnrolledError,
+                    lambda: enroller.begin(USER, account_name="s", proof=code),
+                ),
                 (
                     errors.SetupSupersededError,
                     lambda: enroller.check_key_copy(USER, setup.key, setup_id=bad_text(hunt)),
@@ -329,7 +348,7 @@ def refusals(enroller: Enroller, phone: FakeAuthenticator, code: str) -> list[Ca
 
 @pytest.mark.requirement("R-06")
 def test_refusals_leave_no_garbage() -> None:
-    """After a thousand refusals nothing of ours waits for the collector: no cycle holds a secret."""
+    """After a thousand refusals nothing of ours waits for the collector: there is no cycle."""
     clock = FrozenClock()
     enroller = Enroller(MemoryStore(), issuer="Exir", cipher=Unencrypted(), clock=clock)
     setup = enroller.begin(USER, account_name="sara")

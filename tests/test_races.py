@@ -205,8 +205,7 @@ def test_sixty_four_wrong_codes_at_once(account: Account) -> None:
 def test_two_hundred_guesses_at_once(account: Account) -> None:
     """Of 200 guesses, each by an enroller of its own, as many are answered as are recorded."""
     calls: list[Call] = [
-        partial(account.another().verify, USER, code)
-        for code in account.wrong_codes(200)
+        partial(account.another().verify, USER, code) for code in account.wrong_codes(200)
     ]
     counted = Counter(at_once(calls))
     assert counted.pop("WrongCodeError") == 5

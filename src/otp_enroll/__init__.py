@@ -14,15 +14,18 @@ from otp_enroll.storage.protocol import (
     StoredEnrollment,
     Unencrypted,
 )
+from otp_enroll.view import AsyncEnrollerView, EnrollerView
 
 __all__ = [
     "STRICT",
     "AsyncEnroller",
+    "AsyncEnrollerView",
     "AsyncEnrollmentStore",
     "AttemptBudget",
     "AuthenticatorStatus",
     "Confirmation",
     "Enroller",
+    "EnrollerView",
     "EnrollmentStore",
     "KeyCopy",
     "Override",

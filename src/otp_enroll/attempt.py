@@ -6,16 +6,14 @@ rules of a retry stand here once.
 
 from __future__ import annotations
 
-import inspect
-import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from otp_enroll.core.decision import Decision, Facts, FreshRecovery, FreshSetup
+from otp_enroll.core.decision import Decision, Facts, FreshRecovery, FreshSetup, aware
 from otp_enroll.core.recovery import CODE_BYTES, SALT_BYTES, FreshCodes
-from otp_enroll.core.requests import Request
+from otp_enroll.core.requests import Erase, Request
 from otp_enroll.core.secret import Sealed, Secret, SetupId
 from otp_enroll.core.states import (
     Disabled,
@@ -26,20 +24,17 @@ from otp_enroll.core.states import (
     setup_of,
 )
 from otp_enroll.core.transitions import decide
-from otp_enroll.core.typed_text import clean_label
 from otp_enroll.errors import (
     AdapterError,
     EnrollmentError,
-    ServerClockError,
     StorageError,
     StoreContentionError,
-    UnreadableSecretError,
 )
-from otp_enroll.events import Event
-from otp_enroll.policy import SECRET_BYTES, Policy
-from otp_enroll.provisioning.uri import LONGEST_ISSUER
+from otp_enroll.events import EnrollmentErased, Event
+from otp_enroll.policy import SECRET_BYTES
+from otp_enroll.settings import Settings
 from otp_enroll.storage import codec
-from otp_enroll.storage.protocol import SecretCipher, StoredEnrollment
+from otp_enroll.storage.protocol import StoredEnrollment
 
 TRIES: Final = 10
 FIRST_PAUSE: Final = 0.005
@@ -48,125 +43,23 @@ LONGEST_PAUSE: Final = 0.1
 _SETUP_ID_BYTES: Final = 32
 _AUTHENTICATOR_ID_BYTES: Final = 16
 _REVISION_BYTES: Final = 16
-_CLOCK_LIMIT: Final = 250_000_000_000  # the year 9892: a lifetime later is still a datetime
 
 AnswerT = TypeVar("AnswerT")
 RequestT = TypeVar("RequestT", bound=Request)
 Transition = Callable[[Enrollment, RequestT, Facts], Decision[AnswerT]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What an enroller was built with, but for its store and its way to wait and to tell."""
-
-    issuer: str
-    cipher: SecretCipher
-    policy: Policy
-    clock: Callable[[], float]
-    random_bytes: Callable[[int], bytes]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "issuer", clean_label(self.issuer, "issuer", LONGEST_ISSUER))
-        _check_methods(self.cipher, "cipher", ("seal", "open", "needs_reseal"))
-        if not isinstance(self.policy, Policy):
-            raise TypeError("policy must be a Policy")
-        if not callable(self.clock) or not callable(self.random_bytes):
-            raise TypeError("clock and random_bytes must be callable")
-
-    def now(self) -> int:
-        """Read the clock, in whole Unix seconds.
-
-        Raises:
-            ServerClockError: It is before 1970, after 9892, or not a number.
-        """
-        reading = self.clock()
-        if not math.isfinite(reading) or not 0 <= reading < _CLOCK_LIMIT:
-            raise ServerClockError
-        return int(reading)
-
-    def draw(self, length: int) -> bytes:
-        """Draw random bytes, and make sure that they came.
-
-        Raises:
-            ValueError: The source gave fewer or more, or something else.
-        """
-        drawn = self.random_bytes(length)
-        if not isinstance(drawn, bytes) or len(drawn) != length:
-            drawn = b""
-            raise ValueError(f"random_bytes must return exactly the {length} bytes asked for")
-        return drawn
-
-    def seal(self, secret: Secret, user_id: str, authenticator_id: str) -> Sealed:
-        """Seal a secret for one authenticator of one user.
-
-        Raises:
-            UnreadableSecretError: The cipher failed.
-        """
-        context = codec.seal_context(user_id, authenticator_id)
-        try:
-            sealed = self.cipher.seal(secret.reveal(), context=context)
-        except Exception as cause:
-            raise UnreadableSecretError from cause
-        if not isinstance(sealed, bytes):
-            raise UnreadableSecretError
-        return Sealed(sealed)
-
-    def open(
-        self, sealed: Sealed, user_id: str, authenticator_id: str
-    ) -> Secret | UnreadableSecretError:
-        """Open a sealed secret, or return why it cannot be opened."""
-        context = codec.seal_context(user_id, authenticator_id)
-        try:
-            opened = self.cipher.open(sealed.reveal(), context=context)
-            return Secret(bytes(memoryview(opened)), allow_short=True)
-        except Exception as cause:  # noqa: BLE001  # whatever a cipher raises, the secret is unreadable
-            error = UnreadableSecretError()
-            error.__cause__ = cause.with_traceback(None)
-            return error
-
-    def needs_reseal(self, sealed: Sealed) -> bool:
-        """Ask the cipher whether it would use another key by now.
-
-        Raises:
-            UnreadableSecretError: The cipher failed.
-        """
-        try:
-            return self.cipher.needs_reseal(sealed.reveal())
-        except Exception as cause:
-            raise UnreadableSecretError from cause
-
-
-def _check_methods(value: object, what: str, methods: tuple[str, ...]) -> None:
-    for method in methods:
-        if not callable(getattr(value, method, None)):
-            raise TypeError(f"the {what} has no method {method}")
-
-
-def check_store(store: object, *, awaited: bool) -> None:
-    """Refuse a store that an enroller cannot use, when it is built and not at the first login.
-
-    Raises:
-        TypeError: It lacks a method or ``joined``, or is of the other flavour.
-        ValueError: It is joined: an app that rolls back would take a judged code back with it.
-    """
-    _check_methods(store, "store", ("load", "save", "delete"))
-    joined = getattr(store, "joined", None)
-    if not isinstance(joined, bool):
-        raise TypeError("the store has no attribute joined that is True or False")
-    if joined:
-        raise ValueError("an enroller needs a store that commits by itself, and this one is joined")
-    if not awaited and inspect.iscoroutinefunction(getattr(store, "load")):  # noqa: B009  # no protocol
-        raise TypeError("this store is for AsyncEnroller")
-
-
-def listed(store: object) -> object:
-    """Return the store if it can list ids, which maintenance needs and requests do not.
-
-    Raises:
-        TypeError: It cannot.
-    """
-    _check_methods(store, "store", ("user_ids",))
-    return store
+def erased(request: Erase, settings: Settings) -> EnrollmentErased:
+    """Make the event of a deleted row."""
+    return EnrollmentErased(
+        time=aware(settings.now()),
+        user_id=request.user_id,
+        authenticator=None,
+        authenticator_id=None,
+        purpose=request.purpose,
+        actor=request.actor,
+        context=dict(request.told),
+    )
 
 
 @contextmanager
@@ -178,15 +71,6 @@ def storage_errors() -> Generator[None]:
         raise
     except Exception as cause:
         raise StorageError from cause
-
-
-def checked_limit(limit: int | None) -> int | None:
-    """Check how much maintenance may do: ``None`` for all, or at least 1."""
-    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
-        raise TypeError("limit must be an int or None")
-    if limit is not None and limit < 1:
-        raise ValueError("limit must be at least 1")
-    return limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +95,7 @@ class Attempt(Generic[RequestT, AnswerT]):
         settings: What the enroller was built with.
         transition: The verb.
         request: Its arguments.
+        tries: How often to save at most. In a transaction of the app once: it repeats the whole.
 
     Raises:
         MalformedCodeError: The text cannot be what is asked for.
@@ -220,6 +105,7 @@ class Attempt(Generic[RequestT, AnswerT]):
     __slots__ = (
         "_decision",
         "_fresh",
+        "_most_tries",
         "_now",
         "_request",
         "_settings",
@@ -230,7 +116,11 @@ class Attempt(Generic[RequestT, AnswerT]):
     )
 
     def __init__(
-        self, settings: Settings, transition: Transition[RequestT, AnswerT], request: RequestT
+        self,
+        settings: Settings,
+        transition: Transition[RequestT, AnswerT],
+        request: RequestT,
+        tries: int = TRIES,
     ) -> None:
         request.refuse_malformed(settings.policy.digits)
         self._settings = settings
@@ -239,6 +129,7 @@ class Attempt(Generic[RequestT, AnswerT]):
         self._now = settings.now()
         self._fresh: FreshSetup | FreshRecovery | None = None
         self._tries = 0
+        self._most_tries = tries
         self._write: Write | None = None
         self._decision: Decision[AnswerT] | None = None
         self.settled = False
@@ -289,14 +180,14 @@ class Attempt(Generic[RequestT, AnswerT]):
         """Take the store's answer to a save.
 
         Raises:
-            StoreContentionError: It refused for the tenth time.
+            StoreContentionError: It refused as often as is tried.
             AdapterError: It is neither ``True`` nor ``False``.
         """
         if stored is True:
             self.settled = True
         elif stored is False:
             self._tries += 1
-            if self._tries == TRIES:
+            if self._tries == self._most_tries:
                 raise StoreContentionError
         else:
             raise AdapterError("save returned neither True nor False")

@@ -15,35 +15,25 @@ from collections.abc import (
     Callable,
     Collection,
     Iterator,
-    Mapping,
     Sequence,
 )
 from typing import Final, TypeVar, cast
 
-from otp_enroll.attempt import (
-    AnswerT,
-    Attempt,
-    RequestT,
-    Settings,
-    Transition,
-    check_store,
-    checked_limit,
-    listed,
-    storage_errors,
-)
+from otp_enroll.attempt import AnswerT, Attempt, RequestT, Transition, erased, storage_errors
 from otp_enroll.core import requests, setups, transitions
-from otp_enroll.core.decision import KeyCopy, ResealReport, Status, aware
-from otp_enroll.core.proofs import Override, Verification
-from otp_enroll.core.requests import HIDDEN, METHODS, read_proof, read_setup_id
+from otp_enroll.core.decision import KeyCopy, ResealReport
+from otp_enroll.core.proofs import Verification
+from otp_enroll.core.requests import HIDDEN, METHODS, read_setup_id
 from otp_enroll.core.typed_text import read_code, read_key
 from otp_enroll.errors import (
     CorruptRecordError,
     RecordTooNewError,
     UnreadableSecretError,
 )
-from otp_enroll.events import EnrollmentErased, Event
+from otp_enroll.events import Event
 from otp_enroll.policy import Policy
-from otp_enroll.provisioning.setup import Confirmation, RecoveryCodes, Setup
+from otp_enroll.provisioning.setup import Confirmation
+from otp_enroll.settings import Settings, check_store, checked_limit, listed
 from otp_enroll.storage.protocol import (
     AsyncEnrollmentStore,
     AsyncListingStore,
@@ -51,10 +41,10 @@ from otp_enroll.storage.protocol import (
     ListingStore,
     SecretCipher,
 )
+from otp_enroll.verbs import AsyncVerbs, Context, Verbs, as_it_is
+from otp_enroll.view import AsyncEnrollerView, EnrollerView
 
 T = TypeVar("T")
-Context = Mapping[str, str] | None
-Proof = str | Verification | Override | None
 
 logger = logging.getLogger("otp_enroll")
 
@@ -68,23 +58,7 @@ async def _pause(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-def _as_it_is(answer: T) -> T:
-    return answer
-
-
-def _erased(request: requests.Erase, settings: Settings) -> EnrollmentErased:
-    return EnrollmentErased(
-        time=aware(settings.now()),
-        user_id=request.user_id,
-        authenticator=None,
-        authenticator_id=None,
-        purpose=request.purpose,
-        actor=request.actor,
-        context=dict(request.told),
-    )
-
-
-class Enroller:
+class Enroller(Verbs):
     """The flow, for one app and one store. Stateless and safe to share between threads.
 
     Args:
@@ -116,62 +90,13 @@ class Enroller:
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        check_store(store, awaited=False)
+        check_store(store, joined=False, awaited=False)
         self._settings = Settings(
             issuer=issuer, cipher=cipher, policy=policy, clock=clock, random_bytes=random_bytes
         )
         self._store = store
         self._on_event = on_event
         self._sleep = sleep
-
-    def begin(
-        self,
-        user_id: str,
-        *,
-        account_name: str,
-        authenticator: str | None = None,
-        proof: Proof = None,
-        context: Context = None,
-    ) -> Setup:
-        """Make a fresh secret and show it; any setup before it is superseded. Call it by POST.
-
-        Args:
-            user_id: The account's key in the store: 1 to 190 characters, never to be changed.
-            account_name: What the authenticator app shows, 1 to 128 characters without a colon.
-            authenticator: Which one to replace, or the name of a further one. Without it the
-                only one is replaced, or the first is called "default".
-            proof: On a confirmed account: a code, a recovery code, a ``Verification`` or an
-                ``Override``. On any other the app must have re-authenticated its user.
-            context: For the events: ip, agent, actor, …
-
-        Raises:
-            ProofRequiredError: The account is confirmed and nothing proves that it may change.
-            NotEnrolledError: A code was typed where there is nothing to prove.
-            AmbiguousAuthenticatorError: Several could be meant.
-            TooManyAuthenticatorsError: The policy allows no further one.
-            EnrollmentError: As ``verify``, if a code was typed.
-        """
-        shown, proof = read_proof(proof), HIDDEN
-        request = requests.Begin(
-            user_id=user_id,
-            account_name=account_name,
-            authenticator=authenticator,
-            proof=shown,
-            context=context,
-        )
-        return self._apply(setups.begin, request, Setup)
-
-    def resume(self, user_id: str, *, setup_id: str, context: Context = None) -> Setup:
-        """Show the live setup again: the same key, the same QR code, and nothing is written.
-
-        Raises:
-            NotPendingError: No setup is under way.
-            SetupError: The id is not the live setup's, or the setup has expired.
-            UnreadableSecretError: The cipher cannot open its secret.
-        """
-        named, setup_id = read_setup_id(setup_id), HIDDEN
-        request = requests.Resume(user_id=user_id, setup_id=named, context=context)
-        return self._apply(setups.resume, request, Setup)
 
     def confirm(
         self,
@@ -209,17 +134,6 @@ class Enroller:
         )
         return self._apply(setups.confirm, request, Confirmation.of)
 
-    def cancel(self, user_id: str, *, setup_id: str, context: Context = None) -> None:
-        """Give the live setup up.
-
-        Raises:
-            NotPendingError: No setup is under way.
-            SetupError: The id is not the live setup's, or the setup has expired.
-        """
-        named, setup_id = read_setup_id(setup_id), HIDDEN
-        request = requests.Cancel(user_id=user_id, setup_id=named, context=context)
-        return self._apply(setups.cancel, request, _as_it_is)
-
     def check_key_copy(
         self, user_id: str, text: str, *, setup_id: str, context: Context = None
     ) -> KeyCopy:
@@ -232,7 +146,7 @@ class Enroller:
         """
         copy, named, text, setup_id = read_key(text), read_setup_id(setup_id), HIDDEN, HIDDEN
         request = requests.CheckKeyCopy(user_id=user_id, copy=copy, setup_id=named, context=context)
-        return self._apply(setups.check_key_copy, request, _as_it_is)
+        return self._apply(setups.check_key_copy, request, as_it_is)
 
     def verify(
         self,
@@ -265,83 +179,19 @@ class Enroller:
         request = requests.Verify(
             user_id=user_id, code=typed, code_purpose=purpose, accept=accept, context=context
         )
-        return self._apply(transitions.verify, request, _as_it_is)
+        return self._apply(transitions.verify, request, as_it_is)
 
-    def disable(
-        self,
-        user_id: str,
-        *,
-        proof: Proof = None,
-        authenticator: str | None = None,
-        context: Context = None,
-    ) -> None:
-        """Switch one-time passwords off, or remove one authenticator. With the last all goes.
+    def using(self, joined_store: EnrollmentStore) -> EnrollerView:
+        """Return a view over the app's own transaction, for one request.
+
+        Args:
+            joined_store: A store over the app's session or connection (``joined`` is ``True``).
 
         Raises:
-            NotEnrolledError: The account has no confirmed authenticator.
-            UnknownAuthenticatorError: It has none of that name.
-            ProofRequiredError: Nothing proves that the account may change.
-            EnrollmentError: As ``verify``, if a code was typed.
+            TypeError: It is no store.
+            ValueError: It commits by itself.
         """
-        shown, proof = read_proof(proof), HIDDEN
-        request = requests.Disable(
-            user_id=user_id, proof=shown, authenticator=authenticator, context=context
-        )
-        return self._apply(transitions.disable, request, _as_it_is)
-
-    def regenerate_recovery_codes(
-        self, user_id: str, *, proof: Proof = None, context: Context = None
-    ) -> RecoveryCodes:
-        """Make a new set of recovery codes, which voids the old one.
-
-        A recovery code is no proof here: with the answer lost, its owner would have none left.
-
-        Raises:
-            NotEnrolledError: The account has no confirmed authenticator.
-            ProofRequiredError: Nothing proves that the account may change.
-            EnrollmentError: As ``verify``, if a code was typed.
-        """
-        shown, proof = read_proof(proof), HIDDEN
-        request = requests.RegenerateRecoveryCodes(user_id=user_id, proof=shown, context=context)
-        return self._apply(transitions.regenerate_recovery_codes, request, RecoveryCodes)
-
-    def rename(
-        self, user_id: str, authenticator: str, new_name: str, *, context: Context = None
-    ) -> None:
-        """Call an authenticator something else.
-
-        Raises:
-            NotEnrolledError: The account has no confirmed authenticator.
-            UnknownAuthenticatorError: It has none of that name.
-            AmbiguousAuthenticatorError: Another one has the new name.
-        """
-        request = requests.Rename(
-            user_id=user_id, authenticator=authenticator, new_name=new_name, context=context
-        )
-        return self._apply(transitions.rename, request, _as_it_is)
-
-    def erase(self, user_id: str, *, proof: Override, context: Context = None) -> None:
-        """Delete the account's row, whatever is in it.
-
-        Raises:
-            ProofRequiredError: No ``Override``.
-            StorageError: The store failed.
-        """
-        shown = read_proof(proof)
-        del proof  # who mistakes it for a code may have typed one
-        request = requests.Erase(user_id=user_id, proof=shown, context=context)
-        event = _erased(request, self._settings)
-        with storage_errors():
-            self._store.delete(user_id)
-        self._tell((event,))
-
-    def status(self, user_id: str) -> Status:
-        """Tell the state, without a secret.
-
-        Raises:
-            StorageError: The store failed: not the same as "not enrolled".
-        """
-        return self._apply(transitions.status, requests.AskStatus(user_id=user_id), _as_it_is)
+        return EnrollerView(joined_store, self._settings, self._tell)
 
     def purge_expired(self, *, limit: int | None = None) -> int:
         """Erase expired setups, at most ``limit`` of them; run it again for the rest.
@@ -360,7 +210,7 @@ class Enroller:
                 break
             try:
                 request = requests.Purge(user_id=user_id)
-                purged += self._apply(transitions.purge_expired, request, _as_it_is)
+                purged += self._apply(transitions.purge_expired, request, as_it_is)
             except (CorruptRecordError, RecordTooNewError) as error:
                 logger.warning("purge_expired passed over %s: %s", user_id, error)
         return purged
@@ -408,6 +258,12 @@ class Enroller:
         self._tell(attempt.events)
         return present(attempt.answer())
 
+    def _erase(self, request: requests.Erase) -> None:
+        told = (erased(request, self._settings),)
+        with storage_errors():
+            self._store.delete(request.user_id)
+        self._tell(told)
+
     def _tell(self, told: tuple[Event, ...]) -> None:
         if self._on_event is None:
             return
@@ -432,7 +288,7 @@ class Enroller:
             yield from page
 
 
-class AsyncEnroller:
+class AsyncEnroller(AsyncVerbs):
     """As ``Enroller``, awaited, over an async store; ``on_event`` and ``sleep`` are awaited too.
 
     Stateless and safe to share between tasks. Arguments and errors are those of ``Enroller``.
@@ -452,39 +308,13 @@ class AsyncEnroller:
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         sleep: Callable[[float], Awaitable[None]] = _pause,
     ) -> None:
-        check_store(store, awaited=True)
+        check_store(store, joined=False, awaited=True)
         self._settings = Settings(
             issuer=issuer, cipher=cipher, policy=policy, clock=clock, random_bytes=random_bytes
         )
         self._store = store
         self._on_event = on_event
         self._sleep = sleep
-
-    async def begin(
-        self,
-        user_id: str,
-        *,
-        account_name: str,
-        authenticator: str | None = None,
-        proof: Proof = None,
-        context: Context = None,
-    ) -> Setup:
-        """As ``Enroller.begin``."""
-        shown, proof = read_proof(proof), HIDDEN
-        request = requests.Begin(
-            user_id=user_id,
-            account_name=account_name,
-            authenticator=authenticator,
-            proof=shown,
-            context=context,
-        )
-        return await self._apply(setups.begin, request, Setup)
-
-    async def resume(self, user_id: str, *, setup_id: str, context: Context = None) -> Setup:
-        """As ``Enroller.resume``."""
-        named, setup_id = read_setup_id(setup_id), HIDDEN
-        request = requests.Resume(user_id=user_id, setup_id=named, context=context)
-        return await self._apply(setups.resume, request, Setup)
 
     async def confirm(
         self,
@@ -506,19 +336,13 @@ class AsyncEnroller:
         )
         return await self._apply(setups.confirm, request, Confirmation.of)
 
-    async def cancel(self, user_id: str, *, setup_id: str, context: Context = None) -> None:
-        """As ``Enroller.cancel``."""
-        named, setup_id = read_setup_id(setup_id), HIDDEN
-        request = requests.Cancel(user_id=user_id, setup_id=named, context=context)
-        return await self._apply(setups.cancel, request, _as_it_is)
-
     async def check_key_copy(
         self, user_id: str, text: str, *, setup_id: str, context: Context = None
     ) -> KeyCopy:
         """As ``Enroller.check_key_copy``."""
         copy, named, text, setup_id = read_key(text), read_setup_id(setup_id), HIDDEN, HIDDEN
         request = requests.CheckKeyCopy(user_id=user_id, copy=copy, setup_id=named, context=context)
-        return await self._apply(setups.check_key_copy, request, _as_it_is)
+        return await self._apply(setups.check_key_copy, request, as_it_is)
 
     async def verify(
         self,
@@ -534,53 +358,11 @@ class AsyncEnroller:
         request = requests.Verify(
             user_id=user_id, code=typed, code_purpose=purpose, accept=accept, context=context
         )
-        return await self._apply(transitions.verify, request, _as_it_is)
+        return await self._apply(transitions.verify, request, as_it_is)
 
-    async def disable(
-        self,
-        user_id: str,
-        *,
-        proof: Proof = None,
-        authenticator: str | None = None,
-        context: Context = None,
-    ) -> None:
-        """As ``Enroller.disable``."""
-        shown, proof = read_proof(proof), HIDDEN
-        request = requests.Disable(
-            user_id=user_id, proof=shown, authenticator=authenticator, context=context
-        )
-        return await self._apply(transitions.disable, request, _as_it_is)
-
-    async def regenerate_recovery_codes(
-        self, user_id: str, *, proof: Proof = None, context: Context = None
-    ) -> RecoveryCodes:
-        """As ``Enroller.regenerate_recovery_codes``."""
-        shown, proof = read_proof(proof), HIDDEN
-        request = requests.RegenerateRecoveryCodes(user_id=user_id, proof=shown, context=context)
-        return await self._apply(transitions.regenerate_recovery_codes, request, RecoveryCodes)
-
-    async def rename(
-        self, user_id: str, authenticator: str, new_name: str, *, context: Context = None
-    ) -> None:
-        """As ``Enroller.rename``."""
-        request = requests.Rename(
-            user_id=user_id, authenticator=authenticator, new_name=new_name, context=context
-        )
-        return await self._apply(transitions.rename, request, _as_it_is)
-
-    async def erase(self, user_id: str, *, proof: Override, context: Context = None) -> None:
-        """As ``Enroller.erase``."""
-        shown = read_proof(proof)
-        del proof  # who mistakes it for a code may have typed one
-        request = requests.Erase(user_id=user_id, proof=shown, context=context)
-        event = _erased(request, self._settings)
-        with storage_errors():
-            await self._store.delete(user_id)
-        await self._tell((event,))
-
-    async def status(self, user_id: str) -> Status:
-        """As ``Enroller.status``."""
-        return await self._apply(transitions.status, requests.AskStatus(user_id=user_id), _as_it_is)
+    def using(self, joined_store: AsyncEnrollmentStore) -> AsyncEnrollerView:
+        """As ``Enroller.using``."""
+        return AsyncEnrollerView(joined_store, self._settings, self._tell)
 
     async def purge_expired(self, *, limit: int | None = None) -> int:
         """As ``Enroller.purge_expired``."""
@@ -590,7 +372,7 @@ class AsyncEnroller:
                 break
             try:
                 request = requests.Purge(user_id=user_id)
-                purged += await self._apply(transitions.purge_expired, request, _as_it_is)
+                purged += await self._apply(transitions.purge_expired, request, as_it_is)
             except (CorruptRecordError, RecordTooNewError) as error:
                 logger.warning("purge_expired passed over %s: %s", user_id, error)
         return purged
@@ -633,6 +415,12 @@ class AsyncEnroller:
                 attempt.saved(stored)
         await self._tell(attempt.events)
         return present(attempt.answer())
+
+    async def _erase(self, request: requests.Erase) -> None:
+        told = (erased(request, self._settings),)
+        with storage_errors():
+            await self._store.delete(request.user_id)
+        await self._tell(told)
 
     async def _tell(self, told: tuple[Event, ...]) -> None:
         if self._on_event is None:

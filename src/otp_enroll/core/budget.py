@@ -90,7 +90,7 @@ class CodeBudget:
             if day > today - DAYS:
                 counts[min(day, today)] = counts.get(min(day, today), 0) + count
         counted = replace(self, waits=self.waits.failed(now), days=tuple(sorted(counts.items())))
-        return replace(counted, locked=counted.attempts_to_lock(budget) <= 0)
+        return replace(counted, locked=self.locked or counted.attempts_to_lock(budget) <= 0)
 
     def attempts_to_lock(self, budget: AttemptBudget) -> int:
         """Wrong codes that are left until codes are locked."""

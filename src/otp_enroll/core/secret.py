@@ -14,7 +14,7 @@ from typing import Final
 from typing_extensions import Self
 
 from otp_enroll.core.redacted import Redacted
-from otp_enroll.core.typed_text import LONGEST_KEY_TEXT, clean
+from otp_enroll.core.typed_text import LONGEST_KEY_TEXT, clean, read_key
 
 ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 """Base32 (RFC 4648 §6)."""
@@ -222,7 +222,7 @@ def suggest(text: str) -> tuple[str, ...]:
         Up to 16 keys that decode; none if another character is wrong or too many are.
     """
     guesses = [""]
-    for letter in clean(text[:LONGEST_KEY_TEXT]).upper():
+    for letter in read_key(text[:LONGEST_KEY_TEXT]).text:
         guesses = [guess + other for guess in guesses for other in _LOOK_ALIKES.get(letter, letter)]
         if len(guesses) > LONGEST_SUGGESTION:
             return ()

@@ -107,7 +107,9 @@ def read_key(text: object) -> TypedKey:
         return TypedKey("not text")
     if len(text) > LONGEST_KEY_TEXT:
         return TypedKey("malformed")
-    cleaned = clean(text).rstrip("=").upper()
+    cleaned = clean(text).rstrip("=")
+    if cleaned.isascii():  # else a letter of another alphabet could turn into one of Base32
+        cleaned = cleaned.upper()
     return TypedKey("key" if cleaned else "malformed", cleaned)
 
 
@@ -157,7 +159,7 @@ def clean_label(
         TypeError: Not a ``str``.
         ValueError: As ``clean_name``, or a colon (Key URI format: neither part may have one).
     """
-    name = clean_name(text, what, longest).replace(":", replace_colon)
+    name = clean_name(clean_name(text, what, longest).replace(":", replace_colon), what, longest)
     if ":" in name:
         raise ValueError(f"{what} must not contain a colon")
     return name

@@ -75,7 +75,11 @@ class QRCode:
             title=self.description,
         )
         label = escape(self.description)
-        attributes = f'role="img" aria-label="{label}" shape-rendering="crispEdges"'
+        width, height = self._code.symbol_size(scale=SMALLEST_SCALE, border=QUIET_ZONE)
+        attributes = (
+            f'role="img" aria-label="{label}" viewBox="0 0 {width} {height}" '
+            'shape-rendering="crispEdges"'
+        )
         return drawn.getvalue().decode("utf-8").replace("<svg ", f"<svg {attributes} ", 1)
 
     def png(self, scale: int = 6) -> bytes:
@@ -105,8 +109,7 @@ class QRCode:
     def terminal(self) -> str:
         """Draw lines for a terminal of 256 colours; the same in a light and a dark one."""
         rows = [list(row) for row in self._code.matrix_iter(border=QUIET_ZONE)]
-        if len(rows) % 2:
-            rows.append([0] * len(rows[0]))
+        rows.append([0] * len(rows[0]))  # a symbol has an odd number of rows
         return "\n".join(
             _TERMINAL_COLOURS
             + "".join(

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 
 class _ShownOnce:
-    """No pickle and no deep copy of what is shown once."""
+    """What is shown once is not pickled, and a copy of it is the thing itself."""
 
     __slots__ = ()
+
+    def __copy__(self) -> Self:
+        return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(f"{type(self).__name__} holds a secret and is not pickled")

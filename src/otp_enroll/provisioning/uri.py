@@ -22,6 +22,7 @@ LONGEST_FOR_VERSION_10: Final = 271
 """Bytes that a QR code of version 10 holds at level L (ISO/IEC 18004, table 7)."""
 
 _KNOWN: Final = frozenset({"secret", "issuer", "algorithm", "digits", "period", "counter"})
+_ALGORITHMS: Final = {"sha1": "SHA1", "sha256": "SHA256", "sha512": "SHA512"}
 _RISKY_CHARACTERS: Final = "&#?%"
 _FORM: Final = re.compile(r"otpauth://(?P<type>totp|hotp)/(?P<label>[^?#\s]*)\?(?P<query>[^#\s]*)")
 _LABEL_COLON: Final = re.compile(":|%3A", re.IGNORECASE)
@@ -151,7 +152,7 @@ def _parsed(uri: str, *, allow_short_secret: bool) -> ProvisioningURI | str:
             secret=Secret.from_base32(pairs["secret"], allow_short=allow_short_secret),
             parameters=Parameters(
                 type="hotp" if form["type"] == "hotp" else "totp",
-                algorithm=pairs.get("algorithm", "SHA1").upper(),  # type: ignore[arg-type]  # checked there
+                algorithm=_ALGORITHMS.get(pairs.get("algorithm", "SHA1").lower(), "none"),  # type: ignore[arg-type]  # checked there
                 digits=_number(pairs, "digits", 6),
                 period=_number(pairs, "period", 30),
             ),

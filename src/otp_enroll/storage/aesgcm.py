@@ -93,7 +93,7 @@ def _ring(keys: Mapping[str, bytes]) -> dict[bytes, AESGCM] | TypeError | ValueE
 
 
 def _split(sealed: bytes) -> tuple[bytes, bytes]:
-    if not sealed.startswith(_MARK) or len(sealed) < 2 + sealed[1] + NONCE_BYTES:
+    if len(sealed) < 2 or sealed[:1] != _MARK or len(sealed) < 2 + sealed[1] + NONCE_BYTES:
         raise ValueError("no key ring sealed this")
     end = 2 + sealed[1]
     return sealed[2:end], sealed[end:]

@@ -198,6 +198,12 @@ class _Reader:
             raise self.fault(name, f"is not of the type {kind.__name__}")
         return value
 
+    def text(self, name: str) -> str:
+        value = self.take(name, str)
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise self.fault(name, "is not encodable")
+        return value
+
     def whole(self, name: str, *, low: int = 0, high: int = LATEST) -> int:
         value = self.take(name, int)
         if not low <= value <= high:
@@ -234,8 +240,8 @@ class _Reader:
 def _parameters(reader: _Reader) -> Parameters:
     try:
         return Parameters(
-            type=reader.take("type", str),  # type: ignore[arg-type]  # checked there
-            algorithm=reader.take("algorithm", str),  # type: ignore[arg-type]  # checked there
+            type=reader.text("type"),  # type: ignore[arg-type]  # checked there
+            algorithm=reader.text("algorithm"),  # type: ignore[arg-type]  # checked there
             digits=reader.take("digits", int),
             period=reader.take("period", int),
         )
@@ -255,8 +261,8 @@ def _from_parameters(parameters: Parameters) -> dict[str, object]:
 
 def _authenticator(reader: _Reader) -> Authenticator:
     return Authenticator(
-        id=reader.take("id", str),
-        name=reader.take("name", str),
+        id=reader.text("id"),
+        name=reader.text("name"),
         parameters=_parameters(reader),
         sealed=Sealed(reader.raw("sealed")),
         last_counter=reader.whole("last_counter", low=-1),
@@ -285,12 +291,12 @@ def _from_authenticator(one: Authenticator) -> dict[str, object]:
 def _setup(reader: _Reader) -> Setup:
     return Setup(
         id_digest=reader.raw("id_digest"),
-        authenticator_id=reader.take("authenticator_id", str),
-        name=reader.take("name", str),
+        authenticator_id=reader.text("authenticator_id"),
+        name=reader.text("name"),
         parameters=_parameters(reader),
         sealed=Sealed(reader.raw("sealed")),
-        issuer=reader.take("issuer", str),
-        account_name=reader.take("account_name", str),
+        issuer=reader.text("issuer"),
+        account_name=reader.text("account_name"),
         expires_at=reader.whole("expires_at"),
         failures=reader.whole("failures"),
         copy_checked=reader.take("copy_checked", bool),
@@ -318,7 +324,7 @@ def _from_setup(setup: Setup) -> dict[str, object]:
 
 def _recovery(reader: _Reader) -> RecoverySet:
     digests = reader.raw("digests")
-    spent = reader.take("spent", str)
+    spent = reader.text("spent")
     if len(digests) != DIGEST_BYTES * len(spent) or not set(spent) <= {"0", "1"}:
         raise reader.fault("spent", "does not fit the digests")
     return RecoverySet(

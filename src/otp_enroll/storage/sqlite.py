@@ -1,4 +1,4 @@
-"""Stores in a SQLite file of their own, through the standard library's sqlite3."""
+"""Stores in a SQLite file, their own or the app's, through the standard library's sqlite3."""
 
 from __future__ import annotations
 
@@ -59,6 +59,36 @@ ORDER BY user_id LIMIT :limit
 """
 
 
+_COLUMNS: Final = ("user_id", "revision", "state", "setup_expires_at", "changed_at", "document")
+
+
+def create_table(connection: sqlite3.Connection) -> None:
+    """Create the table in a database of the app's, where it is not there yet."""
+    connection.execute(_CREATE)
+    connection.execute(_CREATE_INDEX)
+
+
+def _load(connection: sqlite3.Connection, user_id: str) -> StoredEnrollment | None:
+    row = connection.execute(_LOAD, (user_id,)).fetchone()
+    return None if row is None else StoredEnrollment(**dict(zip(_COLUMNS, row, strict=True)))
+
+
+def _save(connection: sqlite3.Connection, record: StoredEnrollment, expected: str | None) -> bool:
+    values: tuple[Any, ...] = (
+        record.revision,
+        record.state,
+        record.setup_expires_at,
+        record.changed_at,
+        record.document,
+        record.user_id,
+    )
+    if expected is None:
+        cursor = connection.execute(_INSERT, values)
+    else:
+        cursor = connection.execute(_UPDATE, (*values, expected))
+    return cursor.rowcount == 1
+
+
 class SQLiteStore:
     """Enrollments in a SQLite file, which the store creates and keeps in WAL mode.
 
@@ -70,6 +100,8 @@ class SQLiteStore:
         synchronous: ``"FULL"`` survives a power cut; ``"NORMAL"`` is quicker, and a power cut
             can then undo the last writes, so that a spent code is good again.
         timeout: Seconds to wait for another writer before a ``StorageError``.
+        own_file: ``False`` for a file of the app's: the app makes the table with
+            ``create_table``, and its journal mode and ``user_version`` stay as they are.
 
     Raises:
         ValueError: ``":memory:"``, or another value of ``synchronous``.
@@ -83,6 +115,7 @@ class SQLiteStore:
         *,
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
         timeout: float = 5.0,
+        own_file: bool = True,
     ) -> None:
         self._path = os.fspath(path)
         if not self._path or self._path == ":memory:" or self._path.startswith("file:"):
@@ -95,7 +128,7 @@ class SQLiteStore:
         self._idle: list[sqlite3.Connection] = []
         self._inherited: list[sqlite3.Connection] = []
         self._pid = os.getpid()
-        self._prepared = False
+        self._prepared = not own_file
 
     def __enter__(self) -> Self:
         return self
@@ -115,11 +148,7 @@ class SQLiteStore:
             StorageError: The database failed.
         """
         with self._connection() as connection:
-            row = connection.execute(_LOAD, (user_id,)).fetchone()
-        if row is None:
-            return None
-        names = ("user_id", "revision", "state", "setup_expires_at", "changed_at", "document")
-        return StoredEnrollment(**dict(zip(names, row, strict=True)))
+            return _load(connection, user_id)
 
     def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
         """Store with one conditional statement.
@@ -127,20 +156,8 @@ class SQLiteStore:
         Raises:
             StorageError: The database failed.
         """
-        values: tuple[Any, ...] = (
-            record.revision,
-            record.state,
-            record.setup_expires_at,
-            record.changed_at,
-            record.document,
-            record.user_id,
-        )
         with self._connection() as connection:
-            if expected is None:
-                cursor = connection.execute(_INSERT, values)
-            else:
-                cursor = connection.execute(_UPDATE, (*values, expected))
-            return cursor.rowcount == 1
+            return _save(connection, record, expected)
 
     def delete(self, user_id: str) -> None:
         """Delete the record, whether there is one or not.
@@ -214,8 +231,7 @@ class SQLiteStore:
         if version > SCHEMA_VERSION:
             raise sqlite3.DatabaseError("a newer version of the library made this file")
         if version < SCHEMA_VERSION:
-            connection.execute(_CREATE)
-            connection.execute(_CREATE_INDEX)
+            create_table(connection)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
@@ -231,6 +247,33 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
 
 
+class JoinedSQLiteStore:
+    """Enrollments through the app's own connection: statements only, and the app commits.
+
+    For ``Enroller.using``. What sqlite3 raises passes unchanged.
+
+    Args:
+        connection: The app's connection; ``create_table`` made the table.
+    """
+
+    joined = True
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def load(self, user_id: str) -> StoredEnrollment | None:
+        """Return the record as this transaction sees it, or ``None``."""
+        return _load(self._connection, user_id)
+
+    def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
+        """Store with one conditional statement; the app commits it."""
+        return _save(self._connection, record, expected)
+
+    def delete(self, user_id: str) -> None:
+        """Delete the record, whether there is one or not; the app commits it."""
+        self._connection.execute(_DELETE, (user_id,))
+
+
 class AsyncSQLiteStore:
     """The same for async code: each call runs in a thread of asyncio's pool.
 
@@ -238,6 +281,7 @@ class AsyncSQLiteStore:
         path: The file.
         synchronous: As for ``SQLiteStore``.
         timeout: As for ``SQLiteStore``.
+        own_file: As for ``SQLiteStore``.
     """
 
     joined = False
@@ -248,8 +292,9 @@ class AsyncSQLiteStore:
         *,
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
         timeout: float = 5.0,
+        own_file: bool = True,
     ) -> None:
-        self._store = SQLiteStore(path, synchronous=synchronous, timeout=timeout)
+        self._store = SQLiteStore(path, synchronous=synchronous, timeout=timeout, own_file=own_file)
 
     async def __aenter__(self) -> Self:
         return self

@@ -3,9 +3,10 @@
 None of it needs a test framework, but for ``pytest_contract``.
 """
 
-from otp_enroll.testing.contract import CheckResult, Report, run
+from otp_enroll.testing.contract import run
 from otp_enroll.testing.fakes import FakeAuthenticator, FrozenClock
 from otp_enroll.testing.joined import JoinedHarness, JoinedTransaction
+from otp_enroll.testing.report import CheckResult, Report
 
 __all__ = [
     "CheckResult",

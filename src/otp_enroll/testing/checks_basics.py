@@ -179,8 +179,7 @@ async def documents_of_the_library_return(kit: Kit) -> None:
             changed_at=NOW,
         )
         await _round_trip(kit, record)
-        found = await (await kit.open()).load(record.user_id)
-        read = None if found is None else codec.decode(found)[0]
+        read, _ = codec.decode(await (await kit.open()).present(record.user_id))
         require(read == state, f"a {type(state).__name__} state was read as another one")
 
 

@@ -160,19 +160,17 @@ async def rotation_and_verify_keep_an_order(kit: Kit) -> None:
         old = await account.enroll()
         setup = await account.begin()
         new = FakeAuthenticator(setup.uri, clock)
-        before = await reader.load(account.user_id)
+        before = await reader.present(account.user_id)
         answers = await race([account.confirming(0, new, setup), account.verifying(1, old.code())])
         require(answers[0] in _accepted(answers), "a confirm lost against a verify for good")
-        _require_both_writes(before, await reader.load(account.user_id))
+        _require_both_writes(before, await reader.present(account.user_id))
         clock.advance(60)
         require(not await account.accepts(old.code()), "the old secret lives beside the new one")
         require(await account.accepts(new.code()), "the new secret was confirmed and is not there")
 
 
-def _require_both_writes(before: StoredEnrollment | None, after: StoredEnrollment | None) -> None:
+def _require_both_writes(before: StoredEnrollment, after: StoredEnrollment) -> None:
     """Read in the list of replaced revisions whether both requests wrote one after the other."""
-    if before is None or after is None:
-        raise AssertionError("an account that is being changed was loaded as None")
     trail = codec.decode(after)[1].trail
     shown = before.revision[: codec.TRAIL_CHARACTERS]
     require(trail[1:2] == (shown,), "two requests wrote from one revision, and one write is lost")

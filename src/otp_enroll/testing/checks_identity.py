@@ -6,7 +6,6 @@ import secrets
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
 from typing import cast
 
 from otp_enroll.storage.protocol import StoredEnrollment
@@ -123,11 +122,11 @@ async def nothing_is_left(kit: Kit) -> None:
     """A delete leaves no row, key or file of that id."""
     handle = await kit.open()
     record = await kit.created(handle)
-    count = partial(cast("Callable[[str], object]", kit.inputs.raw_count), record.user_id)
-    rows = await handle.worker.submit(count)
+    count = cast("Callable[..., object]", kit.inputs.raw_count)
+    rows = await handle.apply(count, record.user_id)
     require(rows, f"raw_count says {rows!r} of a stored account: it must count its rows")
     await handle.delete(record.user_id)
-    rows = await handle.worker.submit(count)
+    rows = await handle.apply(count, record.user_id)
     require(rows == 0, f"raw_count says {rows!r} after a delete: something of the account is left")
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Final, cast
 
 from otp_enroll.storage.protocol import StoredEnrollment
 from otp_enroll.testing.handles import Caller, Handle, opened
@@ -62,9 +62,7 @@ class App:
     @classmethod
     async def of(cls, kit: Kit) -> App:
         """Return what ``run`` was given."""
-        if kit.inputs.joined is None:
-            raise ValueError("the joined checks need a harness")
-        return cls(kit.inputs.joined, await kit.open())
+        return cls(cast("JoinedHarness", kit.inputs.joined), await kit.open())
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[Transaction]:

@@ -40,14 +40,15 @@ def _pace(number: int) -> Callable[[StoredEnrollment], StoredEnrollment]:
 
 async def _one_winner(
     reader: Handle, rivals: Sequence[StoredEnrollment], answers: Sequence[object]
-) -> None:
+) -> StoredEnrollment:
     winners = [rival for rival, answer in zip(rivals, answers, strict=True) if answer is True]
     require(
         len(winners) == 1,
         f"{len(winners)} of {len(rivals)} saves at once returned True: "
         + ", ".join(sorted({repr(answer) for answer in answers})),
     )
-    require_same(await reader.load(winners[0].user_id), winners[0], "to whom save returned True")
+    require_same(await reader.load(winners[0].user_id), winners[0], "after the race that it won")
+    return winners[0]
 
 
 async def _create_round(handles: Sequence[Handle], user_id: str, number: int) -> None:
@@ -57,34 +58,35 @@ async def _create_round(handles: Sequence[Handle], user_id: str, number: int) ->
         for handle, rival in zip(handles, rivals, strict=True)
     ]
     await _one_winner(handles[0], rivals, await race(calls))
+    await handles[0].delete(user_id)
 
 
 async def _update_round(
-    handles: Sequence[Handle], record: StoredEnrollment, number: int, expected: str
-) -> None:
-    rivals = [replace(make_record(record.user_id)) for _ in handles]
+    handles: Sequence[Handle], user_id: str, number: int, expected: str
+) -> StoredEnrollment:
+    rivals = [make_record(user_id) for _ in handles]
     calls = [
         handle.called("save", _pace(number)(rival), expected=expected)
         for handle, rival in zip(handles, rivals, strict=True)
     ]
-    await _one_winner(handles[0], rivals, await race(calls))
+    return await _one_winner(handles[0], rivals, await race(calls))
 
 
 @must("43")
 async def one_create_wins(kit: Kit) -> None:
     """Of creates that come at once exactly one is True, and its record is the stored one."""
-    handles = await kit.many(WORKERS)
+    handles, user_id = await kit.many(WORKERS), kit.names.new()
     for number in range(ROUNDS):
-        await _create_round(handles, kit.names.new(), number)
+        await _create_round(handles, user_id, number)
 
 
 @must("44")
 async def one_update_wins(kit: Kit) -> None:
     """Of updates from one revision exactly one is True, and its record is the stored one."""
     handles = await kit.many(WORKERS)
+    record = await kit.created(handles[0])
     for number in range(ROUNDS):
-        record = await kit.created(handles[0])
-        await _update_round(handles, record, number, record.revision)
+        record = await _update_round(handles, record.user_id, number, record.revision)
 
 
 @must("45")
@@ -93,28 +95,28 @@ async def shared_handle_has_one_winner(kit: Kit) -> None:
     handle = await kit.open()
     if handle.is_thread_bound:
         raise CheckSkipped(THREAD_BOUND)
-    handles = kit.shared(handle, WORKERS)
+    handles, user_id = kit.shared(handle, WORKERS), kit.names.new()
+    record = await kit.created(handle)
+    for number in range(ROUNDS):
+        await _create_round(handles, user_id, number)
     for number in range(2 * ROUNDS):
-        record = await kit.created(handles[0])
-        await _update_round(handles, record, number, record.revision)
-        await _create_round(handles, kit.names.new(), number)
+        record = await _update_round(handles, record.user_id, number, record.revision)
 
 
 @must("46")
 async def slow_comparison_has_one_winner(kit: Kit) -> None:
     """One update wins though a comparison in application code would take its time."""
     handles = await kit.many(WORKERS)
+    record = await kit.created(handles[0])
     for _ in range(SLOW_ROUNDS):
-        record = await kit.created(handles[0])
-        await _update_round(handles, record, ROUNDS, SlowText(record.revision))
+        expected = SlowText(record.revision)
+        record = await _update_round(handles, record.user_id, ROUNDS, expected)
 
 
 async def _increment(handle: Handle, user_id: str) -> None:
     """Add one as the library's own loop would: the same tries, the same pauses."""
     for tried in range(TRIES):
-        found = await handle.load(user_id)
-        if found is None:
-            raise AssertionError("a record that others update was loaded as None")
+        found = await handle.present(user_id)
         document = json.dumps({"count": json.loads(found.document)["count"] + 1})
         later = replace(found, revision=new_revision(), document=document)
         if await handle.save(later, expected=found.revision) is True:
@@ -136,8 +138,7 @@ async def no_update_is_lost(kit: Kit) -> None:
     record = await kit.created(handles[0], document='{"count":0}')
     with quick_switching():
         await asyncio.gather(*(_increments(handle, record.user_id) for handle in handles))
-    found = await handles[0].load(record.user_id)
-    count = json.loads(found.document)["count"] if found else None
+    count = json.loads((await handles[0].present(record.user_id)).document)["count"]
     made = WORKERS * _INCREMENTS
     require(count == made, f"of {made} increments that save accepted {count} are stored")
 
@@ -146,8 +147,9 @@ async def no_update_is_lost(kit: Kit) -> None:
 async def delete_beats_a_racing_save(kit: Kit) -> None:
     """A delete that races an update leaves nothing, whichever comes first."""
     saver, deleter = await kit.pair()
+    user_id = kit.names.new()
     for number in range(ROUNDS):
-        record = await kit.created(saver)
+        record = await kit.created(saver, user_id)
         expected = SlowText(record.revision) if number < SLOW_ROUNDS else record.revision
         later = _pace(number)(make_record(record.user_id))
         await race(
@@ -181,12 +183,12 @@ async def accounts_do_not_conflict(kit: Kit) -> None:
 async def one_process_wins(kit: Kit) -> None:
     """Of two processes that update from one revision exactly one is told True."""
     handle = await kit.open()
+    record = await kit.created(handle)
     async with rivals_of(kit.inputs.import_path or "") as processes:
         for number in range(ROUNDS):
-            record = await kit.created(handle)
             rivals = [make_record(record.user_id) for _ in processes]
             answers = await _process_round(processes, rivals, record.revision, number)
-            await _one_winner(handle, rivals, answers)
+            record = await _one_winner(handle, rivals, answers)
 
 
 async def _process_round(
@@ -202,10 +204,10 @@ async def _process_round(
 @should("52")
 async def losers_get_false(kit: Kit) -> None:
     """Whoever loses a race is told False; no deadlock or error of the database surfaces."""
-    handles = await kit.many(WORKERS)
+    creating, *updating, deleting = await kit.many(WORKERS)
+    user_id = kit.names.new()
     for _ in range(ROUNDS):
-        record = await kit.created(handles[0])
-        creating, *updating, deleting = handles
+        record = await kit.created(creating, user_id)
         calls = [
             creating.called("save", make_record(record.user_id), expected=None),
             *(
@@ -217,6 +219,7 @@ async def losers_get_false(kit: Kit) -> None:
         raised = [answer for answer in await race(calls) if isinstance(answer, Exception)]
         names = ", ".join(sorted({type(error).__name__ for error in raised}))
         require(not raised, f"a race raised {names}: a loser is told False")
+        await deleting.delete(user_id)
 
 
 CHECKS = (

@@ -45,7 +45,8 @@ class FakeAuthenticator:
     @property
     def label(self) -> str:
         """What the app lists the entry as."""
-        return f"{self._scanned.issuer}: {self._scanned.account_name}"
+        names = (self._scanned.issuer, self._scanned.account_name)
+        return ": ".join(name for name in names if name)
 
     def code(self, offset: int = 0) -> str:
         """Show the code.

@@ -79,11 +79,20 @@ class Caller:
         Raises:
             AssertionError: A plain method returned a coroutine.
         """
-        bound = getattr(self.target, method)
-        if inspect.iscoroutinefunction(bound):
-            return await bound(*args, **kwargs)
-        answer = await self.worker.submit(partial(bound, *args, **kwargs))
-        return settled(method, answer)
+        return await self.apply(getattr(self.target, method), *args, **kwargs)
+
+    async def apply(
+        self, function: Callable[..., object], /, *args: object, **kwargs: object
+    ) -> object:
+        """Call a function where the object's methods are called.
+
+        Raises:
+            AssertionError: A plain function returned a coroutine.
+        """
+        if inspect.iscoroutinefunction(function):
+            return await function(*args, **kwargs)
+        answer = await self.worker.submit(partial(function, *args, **kwargs))
+        return settled(getattr(function, "__name__", "a callable"), answer)
 
     def called(self, method: str, /, *args: object, **kwargs: object) -> Call:
         """Prepare a call for a race."""
@@ -136,6 +145,17 @@ class Handle(Caller):
     async def load(self, user_id: str) -> StoredEnrollment | None:
         """Call ``load``."""
         return cast("StoredEnrollment | None", await self.call("load", user_id))
+
+    async def present(self, user_id: str) -> StoredEnrollment:
+        """Call ``load`` for a record that must be there.
+
+        Raises:
+            AssertionError: It is not.
+        """
+        found = await self.load(user_id)
+        if found is None:
+            raise AssertionError("a record that was saved is loaded as None")
+        return found
 
     async def save(self, record: StoredEnrollment, *, expected: str | None) -> object:
         """Call ``save``. Its answer is anything until a check has looked at it."""

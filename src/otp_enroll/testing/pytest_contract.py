@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from otp_enroll.testing.contract import CHECKS, CheckResult, judge_one
+from otp_enroll.testing.contract import CHECKS, judge_one
 from otp_enroll.testing.joined import JoinedHarness
 from otp_enroll.testing.kit import Check, Inputs
+from otp_enroll.testing.report import CheckResult
 
 
 class StoreContract:

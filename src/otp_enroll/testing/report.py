@@ -39,7 +39,7 @@ class CheckResult:
 
     @property
     def ok(self) -> bool:
-        """Whether it stands in no report's way: skipped counts if a store may declare the reason."""
+        """Whether it passed, is waived, or is skipped for a reason that a store may declare."""
         skipped = self.verdict == "skipped" and self.sentence in DECLARED
         return skipped or self.verdict in {"passed", "waived"}
 

@@ -1,0 +1,55 @@
+"""The other process of a race: ``python -m otp_enroll.testing.rival pkg.mod:open_store``.
+
+It saves what it is told over standard input, when it is told, and answers on standard output.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import TextIO
+
+from otp_enroll.storage.protocol import StoredEnrollment
+from otp_enroll.testing.handles import Handle, opened
+from otp_enroll.testing.processes import imported
+from otp_enroll.testing.races import SlowText, slow
+
+
+async def serve(import_path: str, heard: TextIO, told: TextIO) -> None:
+    """Save what the other end asks for, when it says so, until it is silent."""
+    async with opened(imported(import_path)) as caller:
+        handle = Handle(caller.target, caller.worker)
+        _tell(told, "ready")
+        # Reading blocks the loop, which has nothing else to do.
+        while line := heard.readline():
+            order = json.loads(line)
+            record, expected = StoredEnrollment(**order["record"]), order["expected"]
+            if order["slowly"]:
+                record, expected = slow(record), SlowText(expected)
+            _tell(told, "armed")
+            heard.readline()
+            _tell(told, await _saved(handle, record, expected))
+
+
+async def _saved(handle: Handle, record: StoredEnrollment, expected: str) -> object:
+    try:
+        answer = await handle.save(record, expected=expected)
+    except Exception as error:  # noqa: BLE001  # it is told to the process that judges
+        return f"{type(error).__name__}: {error}"
+    return answer if isinstance(answer, bool) else repr(answer)
+
+
+def _tell(told: TextIO, message: object) -> None:
+    told.write(json.dumps(message) + "\n")
+    told.flush()
+
+
+def main() -> None:
+    """Leave standard output to the race; what a store prints goes to the error output."""
+    told, sys.stdout = sys.stdout, sys.stderr
+    asyncio.run(serve(sys.argv[1], sys.stdin, told))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""The attempt budget: the waits, the thirty days, the lock, and clocks that jump."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otp_enroll.core.budget import SECONDS_A_DAY, Budgets, CodeBudget, Waits
+from otp_enroll.policy import AttemptBudget
+
+NOW = 1_800_000_000
+BUDGET = AttemptBudget()
+SCHEDULE = [0] * 5 + [30, 60, 120, 240, 480, 960, 1920] + [3600] * 20
+"""Seconds before try number n + 1 is judged (the first tries at once, no wait above an hour)."""
+
+
+def failed(times: int, since: int = NOW) -> Waits:
+    waits = Waits()
+    for _ in range(times):
+        waits = waits.failed(since)
+    return waits
+
+
+@pytest.mark.requirement("R-69")
+@pytest.mark.parametrize(("failures", "wait"), list(enumerate(SCHEDULE)))
+def test_the_waits_double_from_thirty_seconds_to_an_hour(failures: int, wait: int) -> None:
+    """Five tries are judged at once, then the wait doubles; at its end the next try is judged."""
+    waits = failed(failures)
+
+    if wait:
+        assert waits.until(NOW, BUDGET) == NOW + wait
+        assert waits.until(NOW + wait - 1, BUDGET) == NOW + wait
+    assert waits.until(NOW + wait, BUDGET) is None
+
+
+@pytest.mark.requirement("R-69")
+def test_an_owner_who_errs_is_judged_again_in_time() -> None:
+    """The 8th try comes after 3.5 minutes, the 10th after 15.5, the 50th after 39 hours."""
+    now, at = NOW, {}
+    budget = CodeBudget()
+    for number in range(1, 51):
+        now = budget.waits.until(now, BUDGET) or now
+        at[number] = now - NOW
+        budget = budget.failed(now, BUDGET)
+
+    assert {n: at[n] for n in (5, 6, 8, 10, 12, 50)} == {
+        5: 0,
+        6: 30,
+        8: 210,
+        10: 930,
+        12: 3810,
+        50: 140_610,
+    }
+
+
+@pytest.mark.requirement("R-68", "R-69")
+@pytest.mark.regression_of("B-26")
+def test_ten_thousand_failures_are_finite_waits() -> None:
+    """Nothing overflows: the wait stays an hour, the count stays a number, codes stay locked."""
+    waits, budget = Waits(), CodeBudget()
+    for n in range(10_000):
+        waits, budget = waits.failed(NOW + n), budget.failed(NOW + n, BUDGET)
+        until = waits.until(NOW + n, BUDGET)
+        assert until is None or until <= NOW + n + 3600
+
+    assert waits.until(NOW + 9_999, BUDGET) == NOW + 9_999 + 3600
+    assert budget.locked
+    assert (budget.waits.failures, budget.failures_in_30_days) == (10_000, 10_000)
+    assert Waits(failures=10**12, since=NOW).until(NOW, BUDGET) == NOW + 3600
+
+
+@pytest.mark.requirement("R-68")
+def test_the_fiftieth_consecutive_failure_locks() -> None:
+    """49 wrong codes leave codes usable, the 50th locks them."""
+    budget = CodeBudget()
+    for n in range(49):
+        budget = budget.failed(NOW + 3600 * n, BUDGET)
+    assert not budget.locked
+    assert budget.attempts_to_lock(BUDGET) == 1
+
+    assert budget.failed(NOW + 3600 * 49, BUDGET).locked
+
+
+@pytest.mark.requirement("R-68")
+def test_a_lock_outlives_further_failures() -> None:
+    """No clock opens a lock: a failure long after it leaves it as it is."""
+    budget = CodeBudget(days=((NOW // SECONDS_A_DAY, 99),)).failed(NOW, BUDGET)
+    assert budget.locked
+
+    assert budget.failed(NOW + 400 * SECONDS_A_DAY, BUDGET).locked
+
+
+@pytest.mark.requirement("R-70", "R-71")
+def test_successes_between_do_not_keep_an_account_from_the_lock() -> None:
+    """With a right code after every wrong one, the 100th wrong code in 30 days locks."""
+    budget = CodeBudget()
+    for n in range(100):
+        assert not budget.locked, n
+        budget = budget.failed(NOW + n, BUDGET)
+        budget = CodeBudget(waits=budget.waits.cleared(), days=budget.days, locked=budget.locked)
+
+    assert budget.locked
+    assert budget.waits.failures == 0
+
+
+@pytest.mark.requirement("R-70")
+def test_failures_leave_the_count_after_thirty_days() -> None:
+    """A day counts on itself and on the 29 after it; 99 failures then do not lock with one more."""
+    day = NOW // SECONDS_A_DAY
+    start = day * SECONDS_A_DAY
+    old = CodeBudget(days=((day, 99),))
+
+    kept = old.failed(start + 30 * SECONDS_A_DAY - 1, BUDGET)
+    gone = old.failed(start + 30 * SECONDS_A_DAY, BUDGET)
+
+    assert (kept.locked, kept.failures_in_30_days) == (True, 100)
+    assert (gone.locked, gone.failures_in_30_days) == (False, 1)
+    assert gone.days == ((day + 30, 1),)
+
+
+@pytest.mark.requirement("R-70")
+def test_failures_are_counted_per_utc_day() -> None:
+    """A failure in the last second of a day and one in the next stand on two days, oldest first."""
+    midnight = (NOW // SECONDS_A_DAY) * SECONDS_A_DAY
+    budget = CodeBudget()
+    for now in (midnight - 1, midnight, midnight + SECONDS_A_DAY - 1):
+        budget = budget.failed(now, BUDGET)
+
+    today = midnight // SECONDS_A_DAY
+    assert budget.days == ((today - 1, 1), (today, 2))
+
+
+@pytest.mark.requirement("R-69")
+@pytest.mark.parametrize(("failures", "left"), [(0, 5), (1, 4), (4, 1), (5, 0), (30, 0), (60, 0)])
+def test_the_tries_left_are_those_without_a_wait(failures: int, left: int) -> None:
+    """What is told to the user counts down to the first wait and is never negative."""
+    assert CodeBudget(waits=failed(failures)).attempts_left(BUDGET) == left
+
+
+@pytest.mark.requirement("R-70")
+def test_the_tries_left_end_with_the_thirty_days() -> None:
+    """Close to the lock of 30 days, fewer tries are left than are free."""
+    budget = CodeBudget(days=((NOW // SECONDS_A_DAY, 98),))
+
+    assert (budget.attempts_left(BUDGET), budget.attempts_to_lock(BUDGET)) == (2, 2)
+
+
+@pytest.mark.requirement("R-69")
+def test_a_clock_that_jumped_back_locks_nobody_out() -> None:
+    """Seen from an earlier time, a wait is no longer than its length, and it runs down."""
+    waits = failed(8, since=NOW + 10 * 365 * SECONDS_A_DAY)
+
+    assert waits.until(NOW, BUDGET) == NOW + 240
+    rewound = waits.rewound(NOW)
+    assert rewound.until(NOW, BUDGET) == NOW + 240
+    assert rewound.until(NOW + 240, BUDGET) is None
+    assert rewound.failures == 8
+
+
+@pytest.mark.requirement("R-69")
+def test_a_wait_that_runs_is_not_begun_anew() -> None:
+    """Looking at a wait in its course leaves its end where it was."""
+    waits = failed(8)
+
+    assert waits.rewound(NOW + 100) == waits
+    assert waits.rewound(NOW + 100).until(NOW + 100, BUDGET) == NOW + 240
+
+
+@pytest.mark.requirement("R-70")
+def test_failures_of_a_clock_that_was_ahead_count_as_today() -> None:
+    """Days after today are not forgotten, and do not live longer than 30 days from now."""
+    today = NOW // SECONDS_A_DAY
+    ahead = CodeBudget(days=((today + 4000, 60), (today + 5000, 38)))
+
+    budget = ahead.failed(NOW, BUDGET)
+
+    assert budget.days == ((today, 99),)
+    assert budget.failed(NOW, BUDGET).locked
+    assert budget.failed(NOW + 30 * SECONDS_A_DAY, BUDGET).failures_in_30_days == 1
+
+
+@pytest.mark.requirement("R-68", "R-70")
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["wrong", "right"]), st.integers(-(10**7), 10**7)), max_size=150
+    )
+)
+def test_a_budget_counts_whatever_the_clock_does(steps: list[tuple[str, int]]) -> None:
+    """With any clock, the waits are finite, the days are the last 30 in order, the lock is due."""
+    now, budget = NOW, CodeBudget()
+    for outcome, jump in steps:
+        now = max(0, now + jump)
+        until = budget.waits.until(now, BUDGET)
+        assert until is None or now < until <= now + BUDGET.longest_wait
+        if budget.locked:
+            break
+        if outcome == "right":
+            budget = CodeBudget(waits=budget.waits.cleared(), days=budget.days)
+            continue
+        budget = budget.failed(now, BUDGET)
+        days = [day for day, _ in budget.days]
+        today = now // SECONDS_A_DAY
+        assert days == sorted(set(days))
+        assert days[-1] == today
+        assert days[0] > today - 30
+        assert budget.locked == (
+            budget.waits.failures >= 50 or sum(count for _, count in budget.days) >= 100
+        )
+        assert 0 <= budget.attempts_left(BUDGET) <= BUDGET.free
+
+
+@pytest.mark.requirement("R-72")
+def test_recovery_codes_wait_by_themselves_and_are_never_locked() -> None:
+    """A wait of one kind of code leaves the other judged at once; recovery codes know no lock."""
+    waiting = Budgets().with_waits("recovery_code", failed(10_000))
+
+    assert waiting.waits("recovery_code").until(NOW, BUDGET) == NOW + 3600
+    assert waiting.waits("recovery_code").until(NOW + 3600, BUDGET) is None
+    assert waiting.waits("code").until(NOW, BUDGET) is None
+    assert not waiting.code.locked
+    other = Budgets().with_waits("code", failed(50))
+    assert other.waits("code").until(NOW, BUDGET) == NOW + 3600
+    assert other.waits("recovery_code").until(NOW, BUDGET) is None
+
+
+def test_replacing_the_waits_keeps_the_rest() -> None:
+    """The count of 30 days, the lock and what a newer version stored stay."""
+    budgets = Budgets(
+        code=CodeBudget(days=((1, 2),), locked=True, extra={"a": 1}),
+        recovery=failed(3),
+        extra={"b": 2},
+    )
+
+    changed = budgets.with_waits("code", failed(1))
+    assert changed.code == CodeBudget(waits=failed(1), days=((1, 2),), locked=True, extra={"a": 1})
+    assert (changed.recovery, changed.extra) == (failed(3), {"b": 2})
+    cleared = budgets.with_waits("recovery_code", budgets.recovery.cleared())
+    assert (cleared.recovery, cleared.code, cleared.extra) == (Waits(), budgets.code, {"b": 2})
+
+
+@pytest.mark.requirement("R-69")
+def test_the_numbers_are_the_policys() -> None:
+    """Another policy moves the first wait, the longest one and the lock."""
+    budget = AttemptBudget(free=2, first_wait=60, longest_wait=100, lock_after=10)
+
+    assert failed(1).until(NOW, budget) is None
+    assert failed(2).until(NOW, budget) == NOW + 60
+    assert failed(3).until(NOW, budget) == NOW + 100
+    assert CodeBudget(waits=failed(9)).failed(NOW, budget).locked
