@@ -39,26 +39,26 @@ clean:
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV) 2>/dev/null || \
 	  { rm -rf $(VENV); tests/debian_packages.sh python3-venv; $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.made pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[crypto]'
+	$(BIN)/python -m pip install -qq --editable '.[crypto]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.demo
 	tests/debian_packages.sh oathtool:oathtool zbarimg:zbar-tools rsvg-convert:librsvg2-bin
-	$(BIN)/python -m pip install --quiet --group test
+	$(BIN)/python -m pip install -qq --group test
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.made pyproject.toml
-	$(BIN)/python -m pip install --quiet --group lint
+	$(BIN)/python -m pip install -qq --group lint
 	touch $@
 
 $(VENV)/.types: $(VENV)/.made pyproject.toml
-	$(BIN)/python -m pip install --quiet --group types
+	$(BIN)/python -m pip install -qq --group types
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.demo
-	$(BIN)/python -m pip install --quiet --group docs
+	$(BIN)/python -m pip install -qq --group docs
 	touch $@

@@ -60,6 +60,9 @@ def test_what_writes_nothing_saves_nothing(flow: Any) -> None:
     setup = flow.enroller.begin(USER, account_name="sara", proof=VOUCHED)
     assert counted(flow, lambda: flow.enroller.verify(USER, "12345")) == (0, 0)
     assert counted(flow, lambda: flow.enroller.disable(USER, proof="")) == (0, 0)
+    recovery = "0" * 24
+    confirm = lambda: flow.enroller.confirm(USER, recovery, setup_id=setup.id)  # noqa: E731  # short
+    assert counted(flow, confirm) == (0, 0)
     assert counted(flow, lambda: flow.enroller.verify(USER, code)) == (1, 0)
     assert counted(flow, lambda: flow.enroller.resume(USER, setup_id=setup.id)) == (1, 0)
     assert counted(flow, lambda: flow.enroller.status(USER)) == (1, 0)

@@ -93,6 +93,16 @@ def test_broken_stores_are_many() -> None:
     assert {kind.killer for kind in BROKEN} | others == set(CHECKS)
 
 
+def test_page_lists_them_all() -> None:
+    """The page for authors of adapters has every check, and every mistake with its killer."""
+    page = (TESTS.parent / "docs" / "write-an-adapter.md").read_text(encoding="utf-8")
+    for check in contract.CHECKS:
+        assert f"| {check.id} | {check.level} | {check.claim} | " in page
+    for kind in BROKEN:
+        mistake = kind.__doc__.rstrip(".")
+        assert f"| `{kind.__name__}` | {mistake} | {kind.killer} |" in page
+
+
 @pytest.mark.parametrize("number", ["47", "48", "53", "54", "55", "56", "57"])
 def test_look_then_act_breaks_the_flow(number: str) -> None:
     """A store that looks first and then acts breaks each promise of the flow."""

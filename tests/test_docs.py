@@ -14,6 +14,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from otp_enroll import errors
 from otp_enroll.core.states import Phase
 from otp_enroll.core.transitions import TRANSITIONS
+from otp_enroll.provisioning.setup import CODE_FIELD
 
 PROJECT = Path(__file__).parent.parent
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -115,6 +116,20 @@ def test_duties_of_the_app_name_their_requirement() -> None:
     rows = [line for line in text.splitlines() if line.startswith("| ")][1:]
     assert len(rows) >= 10
     assert all(re.search(r"\| R-\d\d \|$", row) for row in rows)
+
+
+@pytest.mark.requirement("R-39")
+def test_field_for_a_code_takes_what_people_type_and_paste() -> None:
+    """The hints are one text field for one-time codes, and the docs show the same one."""
+    assert dict(CODE_FIELD) == {
+        "type": "text",
+        "inputmode": "numeric",
+        "autocomplete": "one-time-code",
+        "dir": "ltr",
+        "spellcheck": "false",
+    }
+    text = (PROJECT / "docs" / "your-app.md").read_text(encoding="utf-8")
+    assert "<input " + " ".join(f'{name}="{value}"' for name, value in CODE_FIELD.items()) in text
 
 
 @pytest.mark.requirement("R-99")

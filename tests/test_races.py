@@ -411,7 +411,7 @@ class Processes:
 @pytest.fixture
 def processes(
     path: Path,
-    account: Account,  # noqa: ARG001  # it is in the file before the processes start
+    account: Account,
 ) -> Iterator[Processes]:
     started = Processes(path)
     try:

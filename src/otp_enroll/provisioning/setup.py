@@ -6,10 +6,11 @@ deliberate way out. They are properties of slotted classes, no field, repr or pi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NoReturn, overload
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NoReturn, overload
 
 from typing_extensions import Self
 
@@ -20,6 +21,21 @@ from otp_enroll.provisioning import uri as provisioning_uri
 
 if TYPE_CHECKING:
     from otp_enroll.provisioning.qr import QRCode
+
+
+CODE_FIELD: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "type": "text",
+        "inputmode": "numeric",
+        "autocomplete": "one-time-code",
+        "dir": "ltr",
+        "spellcheck": "false",
+    }
+)
+"""Attributes of the one input for a code: it can be pasted and filled in (WCAG 2.2, 3.3.8).
+
+No ``maxlength`` below 16 and no ASCII ``pattern`` beside it: people type spaces and their digits.
+"""
 
 
 class _ShownOnce:

@@ -38,6 +38,7 @@ class AESGCMKeyRing:
     __slots__ = ("_accept_unencrypted", "_first", "_keys")
 
     def __init__(self, keys: Mapping[str, bytes], *, accept_unencrypted: bool = False) -> None:
+        self._keys: dict[bytes, AESGCM] = {}
         ring, keys = _ring(keys), {}
         if isinstance(ring, Exception):
             raise ring
@@ -80,6 +81,8 @@ class AESGCMKeyRing:
 
 def _ring(keys: Mapping[str, bytes]) -> dict[bytes, AESGCM] | TypeError | ValueError:
     """Return the ring or what is wrong with it: an exception raised here would show the keys."""
+    if not isinstance(keys, Mapping):
+        return TypeError("keys must be a mapping of ids to keys")
     if not keys:
         return ValueError("a key ring needs a key")
     for key_id, key in keys.items():

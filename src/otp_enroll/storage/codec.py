@@ -8,14 +8,18 @@ next save; keys that we do not know are carried along as long as the object they
 from __future__ import annotations
 
 import base64
-import binascii
 import json
+import math
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
 
+from typing_extensions import assert_never
+
 from otp_enroll.core.budget import Budgets, CodeBudget, Extra, Waits
-from otp_enroll.core.recovery import DIGEST_BYTES, RecoverySet
+from otp_enroll.core.recovery import DIGEST_BYTES, SALT_BYTES, RecoverySet
 from otp_enroll.core.secret import Sealed
 from otp_enroll.core.states import (
     Authenticator,
@@ -40,6 +44,10 @@ UPGRADES: Final[tuple[Callable[[dict[str, Any]], dict[str, Any]], ...]] = ()
 TRAIL_LENGTH: Final = 8
 TRAIL_CHARACTERS: Final = 12
 LATEST: Final = 2**62
+LAST_SECOND: Final = 253_402_300_799
+"""Of the year 9999: no later time can be told as a datetime."""
+
+_DAY: Final = re.compile("0|[1-9][0-9]{0,17}")
 
 T = TypeVar("T")
 
@@ -79,6 +87,8 @@ def state_of(enrollment: Enrollment) -> str:
             return "pending"
         case Confirmed():
             return "confirmed"
+        case _:  # pragma: no cover  # the union has no other member; the type checkers prove it
+            assert_never(enrollment)
 
 
 def encode(
@@ -123,13 +133,28 @@ def decode(record: StoredEnrollment) -> tuple[Enrollment, Envelope]:
         RecordTooNewError: A newer version says that this one must not read it.
         CorruptRecordError: It is not what the library wrote; says where, not what.
     """
+    try:
+        return _decoded(record)
+    except (CorruptRecordError, RecordTooNewError) as error:
+        fault = error
+    # Raised anew: the frames that it comes from hold pieces of the document.
+    try:
+        raise fault.with_traceback(None)
+    finally:
+        del fault
+
+
+def _decoded(record: StoredEnrollment) -> tuple[Enrollment, Envelope]:
     document = _Reader(_loaded(record.document), "document")
     schema = document.whole("schema", low=1)
     min_reader = document.whole("min_reader", low=1)
     if min_reader > SCHEMA:
         raise RecordTooNewError(min_reader)
+    tree = {**document.rest(), "min_reader": min_reader}
     for upgrade in UPGRADES[schema - 1 :]:
-        document = _Reader(upgrade(document.rest()), "document")
+        tree = upgrade(tree)
+    document = _Reader(tree, "document")
+    min_reader = document.whole("min_reader", low=1)
     trail = tuple(document.texts("trail"))
     enrollment = _enrollment(document)
     setup = setup_of(enrollment)
@@ -137,6 +162,8 @@ def decode(record: StoredEnrollment) -> tuple[Enrollment, Envelope]:
         raise CorruptRecordError("the column state disagrees with the document")
     if record.setup_expires_at != (setup and setup.expires_at):
         raise CorruptRecordError("the column setup_expires_at disagrees with the document")
+    if not 0 <= record.changed_at <= LAST_SECOND:
+        raise CorruptRecordError("the column changed_at is out of range")
     envelope = Envelope(
         schema=max(schema, SCHEMA), min_reader=min_reader, trail=trail, extra=document.rest()
     )
@@ -145,11 +172,17 @@ def decode(record: StoredEnrollment) -> tuple[Enrollment, Envelope]:
 
 def _loaded(text: str) -> object:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError):
-        # Raised outside, where no frame and no __context__ holds the text.
         fault = CorruptRecordError("document is not JSON")
-    raise fault
+    raise fault  # outside, so that no __context__ holds the text
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("it would be written back as Infinity")
+    return number
 
 
 def _refuse_constant(_name: str) -> None:
@@ -167,6 +200,9 @@ def _enrollment(document: _Reader) -> Enrollment:
     names = {one.name for one in authenticators}
     if not authenticators or len(names) < len(authenticators):
         raise CorruptRecordError("document.authenticators is empty or names one twice")
+    ids = [one.id for one in authenticators] + ([setup.authenticator_id] if setup else [])
+    if len(set(ids)) < len(ids):
+        raise CorruptRecordError("document has an authenticator id twice")
     return Confirmed(
         authenticators=authenticators,
         recovery=_recovery(document.inner("recovery")),
@@ -181,10 +217,10 @@ class _Reader:
     __slots__ = ("left", "where")
 
     def __init__(self, value: object, where: str) -> None:
+        self.where = where
         if not isinstance(value, dict):
             raise CorruptRecordError(f"{where} is not an object")
         self.left: dict[str, Any] = dict(cast("dict[str, Any]", value))
-        self.where = where
 
     def __repr__(self) -> str:
         return f"_Reader({self.where})"
@@ -210,6 +246,9 @@ class _Reader:
             raise self.fault(name, "is out of range")
         return value
 
+    def time(self, name: str) -> int:
+        return self.whole(name, high=LAST_SECOND)
+
     def texts(self, name: str) -> list[str]:
         values = self.items(name)
         if any(type(value) is not str for value in values):
@@ -219,13 +258,13 @@ class _Reader:
     def items(self, name: str) -> list[object]:
         return cast("list[object]", self.take(name, list))
 
-    def raw(self, name: str) -> bytes:
-        text = self.take(name, str)
-        try:
-            return base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
-            fault = self.fault(name, "is not base64")
-        raise fault
+    def raw(self, name: str, *, length: int | None = None) -> bytes:
+        raw = None
+        with suppress(ValueError):
+            raw = base64.b64decode(self.text(name), validate=True)
+        if raw is None or length not in {None, len(raw)}:
+            raise self.fault(name, "is not base64, or of another length")
+        return raw
 
     def inner(self, name: str) -> _Reader:
         return _Reader(self.left.pop(name, None), f"{self.where}.{name}")
@@ -266,8 +305,8 @@ def _authenticator(reader: _Reader) -> Authenticator:
         parameters=_parameters(reader),
         sealed=Sealed(reader.raw("sealed")),
         last_counter=reader.whole("last_counter", low=-1),
-        confirmed_at=reader.whole("confirmed_at"),
-        last_used_at=reader.whole("last_used_at") if "last_used_at" in reader.left else None,
+        confirmed_at=reader.time("confirmed_at"),
+        last_used_at=reader.time("last_used_at") if "last_used_at" in reader.left else None,
         generation=reader.whole("generation", low=1),
         extra=reader.rest(),
     )
@@ -290,14 +329,14 @@ def _from_authenticator(one: Authenticator) -> dict[str, object]:
 
 def _setup(reader: _Reader) -> Setup:
     return Setup(
-        id_digest=reader.raw("id_digest"),
+        id_digest=reader.raw("id_digest", length=32),
         authenticator_id=reader.text("authenticator_id"),
         name=reader.text("name"),
         parameters=_parameters(reader),
         sealed=Sealed(reader.raw("sealed")),
         issuer=reader.text("issuer"),
         account_name=reader.text("account_name"),
-        expires_at=reader.whole("expires_at"),
+        expires_at=reader.time("expires_at"),
         failures=reader.whole("failures"),
         copy_checked=reader.take("copy_checked", bool),
         generation=reader.whole("generation", low=1),
@@ -328,7 +367,7 @@ def _recovery(reader: _Reader) -> RecoverySet:
     if len(digests) != DIGEST_BYTES * len(spent) or not set(spent) <= {"0", "1"}:
         raise reader.fault("spent", "does not fit the digests")
     return RecoverySet(
-        salt=reader.raw("salt"),
+        salt=reader.raw("salt", length=SALT_BYTES),
         digests=digests,
         spent=tuple(mark == "1" for mark in spent),
         extra=reader.rest(),
@@ -371,7 +410,7 @@ def _from_budgets(budgets: Budgets) -> dict[str, object]:
 
 def _days(reader: _Reader) -> tuple[tuple[int, int], ...]:
     days = reader.inner("days")
-    if not all(day.isascii() and day.isdigit() and len(day) <= 18 for day in days.left):
+    if not all(_DAY.fullmatch(day) for day in days.left):
         raise reader.fault("days", "has a key that is no day")
     return tuple(sorted((int(day), days.whole(day, low=1)) for day in list(days.left)))
 

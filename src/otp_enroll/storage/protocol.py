@@ -29,16 +29,15 @@ class StoredEnrollment:
 
 
 class EnrollmentStore(Protocol):
-    """What an adapter writes. ``otp_enroll.testing`` checks it.
-
-    Attributes:
-        joined: ``False``: each call commits by itself, on a connection that no transaction of
-            the app reaches. ``True``: statements only, and the app commits.
-    """
+    """What an adapter writes. ``otp_enroll.testing`` checks it."""
 
     @property
     def joined(self) -> bool:
-        """Whether the app commits."""
+        """Whether the app commits: statements only, in a transaction of the app's.
+
+        ``False``: each call commits by itself, on a connection that no transaction of the app
+        reaches.
+        """
         ...
 
     def load(self, user_id: str) -> StoredEnrollment | None:
@@ -70,7 +69,11 @@ class AsyncEnrollmentStore(Protocol):
 
     @property
     def joined(self) -> bool:
-        """Whether the app commits."""
+        """Whether the app commits: statements only, in a transaction of the app's.
+
+        ``False``: each call commits by itself, on a connection that no transaction of the app
+        reaches.
+        """
         ...
 
     async def load(self, user_id: str) -> StoredEnrollment | None:

@@ -19,7 +19,7 @@ from otp_enroll.storage.protocol import StoredEnrollment
 SCHEMA_VERSION: Final = 1
 """Kept in the file as ``PRAGMA user_version``."""
 
-_WAL_TRIES: Final = 100
+_WAL_PATIENCE: Final = 2.0
 _WAL_PAUSE: Final = 0.02
 
 _CREATE: Final = """
@@ -208,7 +208,8 @@ class SQLiteStore:
             if self._pid != os.getpid():
                 # A connection must not cross a fork, not even to be closed: the parent's locks
                 # on the file would go with it.
-                self._inherited, self._idle, self._pid = self._idle, [], os.getpid()
+                self._inherited += self._idle
+                self._idle, self._pid = [], os.getpid()
             return self._idle.pop() if self._idle else None
 
     def _open(self) -> sqlite3.Connection:
@@ -226,7 +227,7 @@ class SQLiteStore:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        _switch_to_wal(connection)
+        _switch_to_wal(connection, self._timeout)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:
             raise sqlite3.DatabaseError("a newer version of the library made this file")
@@ -235,16 +236,18 @@ class SQLiteStore:
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
+def _switch_to_wal(connection: sqlite3.Connection, timeout: float) -> None:
     """Switch, again and again if need be: this is the one statement that waits for no other."""
-    for _ in range(_WAL_TRIES):
+    deadline = time.monotonic() + max(timeout, _WAL_PATIENCE)
+    while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
             time.sleep(_WAL_PAUSE)
         else:
             return
-    connection.execute("PRAGMA journal_mode = WAL")
 
 
 class JoinedSQLiteStore:
