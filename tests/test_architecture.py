@@ -35,7 +35,7 @@ THIRD_PARTIES = {
     "storage.sqlalchemy": {"sqlalchemy", "typing_extensions"},
     "storage.redis": {"redis", "typing_extensions"},
     "storage.aesgcm": {"cryptography", "typing_extensions"},
-    "django": {"django", "typing_extensions"},
+    "django": {"django", "asgiref", "typing_extensions"},  # asgiref is a part of Django
 }
 
 

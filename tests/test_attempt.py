@@ -474,19 +474,18 @@ def test_no_listener_is_needed(flow: Any) -> None:
 def test_enroller_refuses_what_cannot_serve() -> None:
     """A missing cipher, a joined store, a store of the other flavour: refused when it is built."""
 
-    class Joined(MemoryStore):
-        joined = True
-
     class NoJoined:
         load = save = delete = print
 
     good: dict[str, Any] = {"issuer": "Exir", "cipher": Unencrypted()}
-    flavours: list[Any] = [Enroller, AsyncEnroller]
-    for flavour in flavours:
+    flavours: list[tuple[Any, Any]] = [(Enroller, MemoryStore), (AsyncEnroller, AsyncMemoryStore)]
+    for flavour, store_type in flavours:
         with pytest.raises(TypeError, match="cipher"):
-            flavour(MemoryStore(), issuer="Exir")
-        with pytest.raises(ValueError, match="joined"):
-            flavour(Joined(), **good)
+            flavour(store_type(), issuer="Exir")
+        joined = store_type()
+        joined.joined = True
+        with pytest.raises(ValueError, match=r"pass this one to using\(\)"):
+            flavour(joined, **good)
         for store in (None, object(), NoJoined()):
             with pytest.raises(TypeError, match="store"):
                 flavour(store, **good)
@@ -500,13 +499,15 @@ def test_enroller_refuses_what_cannot_serve() -> None:
             {"issuer": None},
             {"issuer": b"Exir"},
         ):
-            with pytest.raises(TypeError):
-                flavour(MemoryStore(), **(good | wrong))
+            with pytest.raises(TypeError, match=next(iter(wrong))):
+                flavour(store_type(), **(good | wrong))
         for issuer in ("", "  ", "a:b", "a\nb", "u\u202eevil", "x" * 65, "\ud800"):
             with pytest.raises(ValueError, match="issuer"):
-                flavour(MemoryStore(), **(good | {"issuer": issuer}))
-    with pytest.raises(TypeError, match="AsyncEnroller"):
+                flavour(store_type(), **(good | {"issuer": issuer}))
+    with pytest.raises(TypeError, match="this store is for AsyncEnroller"):
         Enroller(AsyncMemoryStore(), **good)  # type: ignore[arg-type]  # refused at run time
+    with pytest.raises(TypeError, match="this store is for Enroller"):
+        AsyncEnroller(MemoryStore(), **good)  # type: ignore[arg-type]  # refused at run time
 
 
 def test_flavours_have_the_same_verbs_and_signatures() -> None:

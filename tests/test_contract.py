@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-TESTS = Path(__file__).parent
-sys.path.insert(0, str(TESTS))  # for the stores beside this file, here and in other processes
-
-import broken_joined  # noqa: E402  # after the line above
-import broken_races  # noqa: E402
-import broken_stores  # noqa: E402
-import broken_values  # noqa: E402
-import broken_writes  # noqa: E402
-from otp_enroll.storage.memory import AsyncMemoryStore, MemoryStore  # noqa: E402
-from otp_enroll.storage.sqlite import SQLiteStore  # noqa: E402
-from otp_enroll.testing import (  # noqa: E402
+import broken_joined
+import broken_races
+import broken_stores
+import broken_values
+import broken_writes
+from otp_enroll.storage.memory import AsyncMemoryStore, MemoryStore
+from otp_enroll.storage.sqlite import SQLiteStore
+from otp_enroll.testing import (
     CheckResult,
     Report,
     checks_flow,
@@ -28,8 +24,9 @@ from otp_enroll.testing import (  # noqa: E402
     contract,
     run,
 )
-from otp_enroll.testing.kit import Inputs  # noqa: E402
+from otp_enroll.testing.kit import Inputs
 
+TESTS = Path(__file__).parent
 RUNS = int(os.environ.get("STORE_CONTRACT_RUNS", "2"))
 CHECKS = {check.id: check for check in contract.CHECKS}
 MODULES = (broken_stores, broken_values, broken_writes, broken_races, broken_joined)

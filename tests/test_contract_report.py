@@ -15,9 +15,7 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the stores beside this file
-
-import broken_races  # after the line above
+import broken_races
 import broken_stores
 import broken_values
 import broken_writes

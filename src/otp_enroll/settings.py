@@ -125,8 +125,8 @@ def check_store(store: object, *, joined: bool, awaited: bool) -> None:
         )
     if joined and not found:
         raise ValueError("this store commits by itself: using() takes a joined one")
-    if inspect.iscoroutinefunction(getattr(store, "load", None)) and not awaited:
-        raise TypeError("this store is for AsyncEnroller")
+    if inspect.iscoroutinefunction(getattr(store, "load", None)) != awaited:
+        raise TypeError(f"this store is for {'Enroller' if awaited else 'AsyncEnroller'}")
 
 
 def listed(store: object) -> object:

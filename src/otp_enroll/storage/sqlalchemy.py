@@ -250,7 +250,8 @@ class _Statements:
                 raise ValueError(f"{name} is longer than {longest} characters")
         if expected is None:
             return self.create, values
-        return self.replace, {**values, "account": values.pop("user_id"), "expected": expected}
+        account = values.pop("user_id")
+        return self.replace, {**values, "account": account, "expected": expected}
 
     def listing(
         self, state: str | None, setup_expired_before: int | None, after: str | None, limit: int

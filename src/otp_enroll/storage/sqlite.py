@@ -194,7 +194,7 @@ class SQLiteStore:
             raise StorageError from cause
         try:
             yield connection
-        except sqlite3.Error as cause:
+        except (sqlite3.Error, UnicodeError, OverflowError) as cause:
             connection.close()
             raise StorageError from cause
         except BaseException:

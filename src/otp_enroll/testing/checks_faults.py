@@ -17,6 +17,7 @@ from otp_enroll.testing.kit import (
     require_same,
     should,
 )
+from otp_enroll.testing.races import race
 
 
 @must("38")
@@ -42,46 +43,39 @@ async def data_outlives_the_handle(kit: Kit) -> None:
     require_same(await (await kit.open()).load(record.user_id), record, "after its handle closed")
 
 
-async def _raises(handle: Handle, method: str, *args: object, **kwargs: object) -> None:
-    try:
-        answer = await handle.call(method, *args, **kwargs)
-    except Exception:  # noqa: BLE001  # whatever a driver raises is what the check wants
-        return
-    raise AssertionError(
-        f"{method} on a broken connection returned {type(answer).__name__} and did not raise"
-    )
-
-
-async def _all_raise(handle: Handle, record: StoredEnrollment) -> None:
-    later = replace(record, revision=new_revision())
-    await _raises(handle, "load", record.user_id)
-    await _raises(handle, "save", make_record(record.user_id + "new"), expected=None)
-    await _raises(handle, "save", later, expected=record.revision)
-    await _raises(handle, "delete", record.user_id)
-
-
 @must("40", needs="break_connection")
 async def broken_connection_raises(kit: Kit) -> None:
     """On a broken connection every method raises, and none says None or False."""
     handle, other = await kit.pair()
-    kit.names.take(user_id := kit.names.new() + "new")
-    record = await kit.created(handle, user_id.removesuffix("new"))
+    user_id, missing = kit.names.new(), kit.names.new()
+    record = await kit.created(handle, user_id)
     await handle.apply(cast("Callable[..., object]", kit.inputs.break_connection), handle.target)
-    await _all_raise(handle, record)
-    require_same(await other.load(record.user_id), record, "after another connection broke")
+    later = replace(record, revision=new_revision())
+    for method, call in (
+        ("load", handle.called("load", user_id)),
+        ("save", handle.called("save", make_record(missing), expected=None)),
+        ("save", handle.called("save", later, expected=record.revision)),
+        ("delete", handle.called("delete", user_id)),
+    ):
+        (answer,) = await race([call])
+        require(
+            isinstance(answer, Exception),
+            f"{method} on a broken connection returned {answer!r} and did not raise",
+        )
+    require_same(await other.load(user_id), record, "after another connection broke")
 
 
 async def _poisoned(kit: Kit, poison: Callable[[StoredEnrollment], StoredEnrollment]) -> None:
     handle, reader = await kit.pair()
     record = await kit.created(handle)
     bad = replace(poison(record), revision=new_revision(), state="disabled")
-    try:
-        stored = await handle.save(bad, expected=record.revision)
-    except Exception:  # noqa: BLE001  # whatever a driver raises is what the check wants
-        require_same(await reader.load(record.user_id), record, "after a save that raised")
+    (stored,) = await race([handle.called("save", bad, expected=record.revision)])
+    found = await reader.load(record.user_id)
+    if isinstance(stored, Exception):
+        require_same(found, record, "after a save that raised")
         return
     require(stored is True, f"save of what the store cannot keep returned {stored!r}, not an error")
-    require_same(await reader.load(record.user_id), bad, "though save returned True")
+    require_same(found, bad, "though save returned True")
 
 
 @must("41")
@@ -100,13 +94,12 @@ async def read_only_handle_raises(kit: Kit) -> None:
     caller = await kit.caller(cast("OpenStore", kit.inputs.open_read_only))
     reader = Handle(caller.target, caller.worker)
     require_same(await reader.load(record.user_id), record, "on a read-only handle")
-    try:
-        stored = await reader.save(
-            replace(record, revision=new_revision()), expected=record.revision
-        )
-    except Exception:  # noqa: BLE001  # whatever a driver raises is what the check wants
-        return
-    raise AssertionError(f"save on a read-only handle returned {stored!r} and did not raise")
+    later = replace(record, revision=new_revision())
+    (stored,) = await race([reader.called("save", later, expected=record.revision)])
+    require(
+        isinstance(stored, Exception),
+        f"save on a read-only handle returned {stored!r} and did not raise",
+    )
 
 
 CHECKS = (

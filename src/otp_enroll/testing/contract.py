@@ -59,9 +59,7 @@ def run(
     environment: Mapping[str, str] | None = None,
     time_limit: float = TIME_LIMIT,
 ) -> Report:
-    """Check a store, sync or async, against the contract.
-
-    It makes accounts of its own and deletes them afterwards.
+    """Check a store, sync or async, with accounts that the run makes and deletes.
 
     Args:
         open_store: Returns a context manager, plain or async, that gives a new handle on the
