@@ -19,6 +19,10 @@ from otp_enroll import (
     Unencrypted,
     errors,
 )
+from otp_enroll.attempt import Attempt
+from otp_enroll.core import requests, setups, transitions
+from otp_enroll.core.decision import Facts
+from otp_enroll.core.states import Disabled
 from otp_enroll.storage import codec
 from otp_enroll.storage.memory import AsyncMemoryStore, MemoryStore
 
@@ -558,6 +562,25 @@ def test_library_keeps_a_trail_of_eight_revisions(flow: Any) -> None:
     assert list(envelope.trail) == replaced[1:9]
     assert len(flow.store.load(USER).revision) == 32
     assert len(set(replaced)) == 12
+
+
+def test_attempt_has_no_answer_before_it_is_settled(flow: Any) -> None:
+    """Whoever drives an attempt by hand cannot get an answer before the write."""
+    attempt = Attempt(flow.enroller._settings, transitions.status, requests.AskStatus(user_id=USER))
+    assert attempt.events == ()
+    with pytest.raises(TypeError, match="not settled"):
+        attempt.answer()
+
+
+def test_transition_without_its_random_material_is_a_mistake(flow: Any) -> None:
+    """The pure core makes up nothing: begin without a fresh secret is a TypeError."""
+    facts = Facts(
+        user_id=USER, now=0, changed_at=0, policy=Policy(), issuer="Exir", purpose="begin",
+        actor=None, context={},
+    )  # fmt: skip
+    request = requests.Begin(user_id=USER, account_name="sara")
+    with pytest.raises(TypeError, match="FreshSetup"):
+        setups.begin(Disabled(), request, facts)
 
 
 def test_policy_of_eight_digits_makes_such_codes(make_flow: Make) -> None:

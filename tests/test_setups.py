@@ -210,6 +210,14 @@ def test_purge_erases_expired_setups_and_nothing_else(flow: Any) -> None:
     flow.enroller.verify("on", phone.code())
 
 
+def test_purge_leaves_a_setup_that_was_begun_since_it_looked(flow: Any) -> None:
+    """An id that was listed as expired, and has a live setup by now, is left alone."""
+    setup = flow.enroller.begin(USER, account_name="sara")
+    flow.store.user_ids = lambda **wanted: [USER]
+    assert flow.enroller.purge_expired() == 0
+    assert flow.enroller.resume(USER, setup_id=setup.id).key == setup.key
+
+
 def test_purge_passes_over_a_damaged_row(flow: Any, caplog: pytest.LogCaptureFixture) -> None:
     """One damaged row does not keep the others from being purged, and it is logged."""
     for user_id in ("a", "b", "c"):

@@ -169,10 +169,15 @@ def with_secret(flow: Any, secret: Secret, *names: str) -> None:
     record = flow.store.load(USER)
     enrollment, (_, envelope) = confirmed_of(flow), codec.decode(record)
     template = enrollment.authenticators[0]
-    sealed = flow.enroller._settings.seal(secret, USER, template.id)
     twins = tuple(
-        replace(template, id=template.id, name=name, sealed=sealed, last_counter=-1)
-        for name in names
+        replace(
+            template,
+            id=f"{number:032x}",
+            name=name,
+            sealed=flow.enroller._settings.seal(secret, USER, f"{number:032x}"),
+            last_counter=-1,
+        )
+        for number, name in enumerate(names)
     )
     rewritten = codec.encode(
         replace(enrollment, authenticators=twins),
@@ -227,6 +232,19 @@ def test_one_secret_under_two_names_is_spent_once(flow: Any) -> None:
     assert {one.last_counter for one in confirmed_of(flow).authenticators} == {37037036}
     with pytest.raises(errors.CodeReusedError):
         flow.enroller.verify(USER, "081804")
+
+
+def test_authenticators_keep_the_parameters_that_they_were_set_up_with(flow: Any) -> None:
+    """After a change of policy old and new authenticators each verify by codes of their length."""
+    six, _ = flow.enroll()
+    flow.policy = Policy(digits=8, period=60)
+    flow.enroller = flow.another(policy=flow.policy)
+    eight = flow.add("tablet", VOUCHED)
+    assert (len(six.code()), len(eight.code())) == (6, 8)
+    assert flow.enroller.verify(USER, six.code()).authenticator == "default"
+    assert flow.enroller.verify(USER, eight.code()).authenticator == "tablet"
+    with pytest.raises(errors.MalformedCodeError):
+        flow.enroller.verify(USER, "1234567")
 
 
 @pytest.mark.requirement("R-67")

@@ -723,3 +723,18 @@ def test_flavours_have_the_same_methods() -> None:
         assert inspect.signature(plain) == inspect.signature(awaited)
         assert not inspect.iscoroutinefunction(plain)
         assert inspect.iscoroutinefunction(awaited) or name == "__init__"
+
+
+def test_interrupted_call_does_not_lend_its_connection_again(tmp_path: Path) -> None:
+    """What is no error of the database passes unchanged, and the store goes on."""
+
+    class Interrupting:
+        def __conform__(self, protocol: object) -> str:
+            raise KeyboardInterrupt
+
+    with SQLiteStore(tmp_path / "otp.db") as store:
+        assert store.load("sara") is None
+        with pytest.raises(KeyboardInterrupt):
+            store.load(Interrupting())  # type: ignore[arg-type]  # stands for a key that is pressed
+        assert store._idle == []
+        assert store.load("sara") is None
