@@ -218,6 +218,20 @@ class _Plain:
         return MemoryStore.save(self._rows, record, expected=expected)
 
 
+def test_last_refused_save_is_looked_up_too(flow: Any) -> None:
+    """A tenth save that landed and was reported as refused stands."""
+
+    class Deaf(RivalStore):
+        def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
+            stored = super().save(record, expected=expected)
+            return stored and self.saves < 10
+
+    store = Deaf(9)
+    setup = build(store, flow, sleep=lambda seconds: None).begin(USER, account_name="sara")
+    assert build(store, flow).resume(USER, setup_id=setup.id).key == setup.key
+    assert store.saves == 10
+
+
 class FailingStore(MemoryStore):
     """A store that fails on demand, before or after the work is done."""
 
@@ -439,7 +453,6 @@ def test_cipher_that_cannot_seal_makes_no_setup(returned: Any, flow: Any) -> Non
         ("open", None),
         ("open", "a text of twenty let"),
         ("open", b"too short"),
-        ("needs_reseal", RuntimeError("boom")),
     ],
 )
 def test_cipher_that_cannot_open_judges_nothing(verb: str, returned: Any, flow: Any) -> None:
@@ -451,6 +464,27 @@ def test_cipher_that_cannot_open_judges_nothing(verb: str, returned: Any, flow: 
         broken.verify(USER, phone.code())
     assert flow.store.load(USER) == stored
     flow.enroller.verify(USER, phone.code())
+
+
+@pytest.mark.regression_of("B-38")
+@pytest.mark.parametrize(
+    "broken", [{"needs_reseal": RuntimeError("boom")}, {"needs_reseal": True, "seal": None}]
+)
+def test_failed_resealing_on_the_way_fails_no_login(broken: dict[str, Any], flow: Any) -> None:
+    """That a secret cannot be sealed anew is no reason to refuse a code; maintenance says so."""
+    phone, _ = flow.enroll()
+    enroller = flow.another(cipher=BadCipher(**broken))
+    assert enroller.verify(USER, phone.code()).method == "code"
+    report = enroller.reseal()
+    assert (report.resealed, report.unreadable) == (0, 1)
+
+
+def test_begin_without_a_proof_seals_nothing(flow: Any) -> None:
+    """A refused begin says why it is refused, also when the cipher could not seal."""
+    flow.enroll()
+    enroller = flow.another(cipher=BadCipher(seal=RuntimeError("boom")))
+    with pytest.raises(errors.ProofRequiredError):
+        enroller.begin(USER, account_name="sara")
 
 
 @pytest.mark.requirement("R-96")
@@ -520,7 +554,7 @@ def test_flavours_have_the_same_verbs_and_signatures() -> None:
     awaited = dict(inspect.getmembers(AsyncEnroller, inspect.isfunction))
     assert set(plain) == set(awaited)
     for name, function in plain.items():
-        if name in {"__init__", "_ids", "using"}:
+        if name in {"__init__", "_ids", "_admitted", "using"}:
             continue
         assert inspect.iscoroutinefunction(awaited[name]), name
         assert inspect.signature(function) == inspect.signature(awaited[name]), name

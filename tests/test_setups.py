@@ -218,6 +218,19 @@ def test_purge_leaves_a_setup_that_was_begun_since_it_looked(flow: Any) -> None:
     assert flow.enroller.resume(USER, setup_id=setup.id).key == setup.key
 
 
+def test_maintenance_passes_over_a_busy_row(flow: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A row that others change without end is logged, and the rest is done."""
+    for user_id in ("a", "b", "c"):
+        flow.enroller.begin(user_id, account_name="sara")
+    flow.clock.advance(900)
+    save = flow.store.save
+    flow.store.save = lambda record, expected: (
+        record.user_id != "b" and save(record, expected=expected)
+    )
+    assert flow.enroller.purge_expired() == 2
+    assert "passed over b" in caplog.text
+
+
 def test_purge_passes_over_a_damaged_row(flow: Any, caplog: pytest.LogCaptureFixture) -> None:
     """One damaged row does not keep the others from being purged, and it is logged."""
     for user_id in ("a", "b", "c"):
@@ -437,6 +450,30 @@ def test_number_on_the_label_can_be_switched_off(make_flow: Make) -> None:
     flow.enroll()
     setup = flow.enroller.begin(USER, account_name="sara", proof=VOUCHED)
     assert setup.account_name == "sara"
+    assert [warning.code for warning in setup.warnings] == ["may_overwrite"]
+
+
+@pytest.mark.requirement("R-77")
+def test_longest_account_name_can_be_replaced_and_shown(flow: Any) -> None:
+    """The number on the label takes the place of the name's end, and the QR code still fits."""
+    longest = "漢" * 128
+    enroller = flow.another(issuer="漢" * 64)
+    setup = enroller.begin(USER, account_name=longest)
+    assert setup.qr.png()
+    enroller.confirm(USER, flow.phone(setup).code(), setup_id=setup.id)
+    setup = enroller.begin(USER, account_name=longest, proof=VOUCHED)
+    assert setup.account_name == "漢" * 124 + " (2)"
+    assert setup.qr.svg().startswith("<svg")
+    with pytest.raises(ValueError, match="too many characters of four bytes"):
+        enroller.begin(USER, account_name="😀" * 128, proof=VOUCHED)
+
+
+@pytest.mark.requirement("R-77")
+def test_further_authenticator_warns_of_overwriting(flow: Any) -> None:
+    """A second authenticator has the first one's label, so scanning it on one phone is told of."""
+    flow.enroll()
+    setup = flow.enroller.begin(USER, account_name="sara", authenticator="tablet", proof=VOUCHED)
+    assert not setup.replaces
     assert [warning.code for warning in setup.warnings] == ["may_overwrite"]
 
 

@@ -6,7 +6,7 @@ rules of a retry stand here once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -22,6 +22,7 @@ from otp_enroll.core.states import (
     resealed,
     sealed_secrets,
     setup_of,
+    without_setup,
 )
 from otp_enroll.core.transitions import decide
 from otp_enroll.errors import (
@@ -29,6 +30,7 @@ from otp_enroll.errors import (
     EnrollmentError,
     StorageError,
     StoreContentionError,
+    UnreadableSecretError,
 )
 from otp_enroll.events import EnrollmentErased, Event
 from otp_enroll.policy import SECRET_BYTES
@@ -136,8 +138,8 @@ class Attempt(Generic[RequestT, AnswerT]):
 
     @property
     def pause(self) -> float | None:
-        """Seconds to wait before the next load (full jitter), or ``None`` before the first."""
-        if not self._tries:
+        """Seconds to wait before the next try (full jitter), or ``None`` where none follows."""
+        if self._tries in {0, self._most_tries}:
             return None
         longest = min(FIRST_PAUSE * float(2 ** (self._tries - 1)), LONGEST_PAUSE)
         return longest * int.from_bytes(self._settings.draw(4), "big") / 2**32
@@ -150,6 +152,8 @@ class Attempt(Generic[RequestT, AnswerT]):
 
         Raises:
             StorageError: The record is not one of ours, or the store's answer is none.
+            StoreContentionError: The store refused as often as is tried, and the last write did
+                not land either.
             UnreadableSecretError: A new secret cannot be sealed.
         """
         self._check_record(record)
@@ -160,6 +164,8 @@ class Attempt(Generic[RequestT, AnswerT]):
             if self._landed(record, envelope):
                 self.settled = True
                 return None
+        if self._tries == self._most_tries:
+            raise StoreContentionError
         decision = self._decision = self._decided(enrollment, record)
         if decision.enrollment is None:
             self.settled = True
@@ -180,14 +186,14 @@ class Attempt(Generic[RequestT, AnswerT]):
         """Take the store's answer to a save.
 
         Raises:
-            StoreContentionError: It refused as often as is tried.
+            StoreContentionError: It refused the only try.
             AdapterError: It is neither ``True`` nor ``False``.
         """
         if stored is True:
             self.settled = True
         elif stored is False:
             self._tries += 1
-            if self._tries == self._most_tries:
+            if self._most_tries == 1:
                 raise StoreContentionError
         else:
             raise AdapterError("save returned neither True nor False")
@@ -266,17 +272,35 @@ class Attempt(Generic[RequestT, AnswerT]):
             return Decision(refusal.with_traceback(None))
         if decision.enrollment is None:
             return decision
-        newly = {
-            name: settings.seal(secret, request.user_id, name)
-            for name, secret in opened.items()
-            if isinstance(secret, Secret) and settings.needs_reseal(sealed[name])
-        }
         return Decision(
             decision.outcome,
-            resealed(decision.enrollment, newly),
+            resealed(decision.enrollment, self._newly_sealed(sealed, opened)),
             decision.events,
             decision.changed,
         )
+
+    def _newly_sealed(
+        self,
+        sealed: Mapping[str, Sealed],
+        opened: Mapping[str, Secret | UnreadableSecretError],
+    ) -> dict[str, Sealed]:
+        """Seal the secret that was drawn, and those that an older key sealed."""
+        settings, user_id = self._settings, self._request.user_id
+        newly: dict[str, Sealed] = {}
+        for name, secret in opened.items():
+            if isinstance(secret, UnreadableSecretError):
+                continue
+            try:
+                if settings.needs_reseal(sealed[name]):
+                    newly[name] = settings.seal(secret, user_id, name)
+            except UnreadableSecretError:
+                # A side job: it must not fail a login. Maintenance has nothing else to do.
+                if self._request.opens == "stale":
+                    raise
+        if isinstance(self._fresh, FreshSetup):
+            name = self._fresh.authenticator_id
+            newly[name] = settings.seal(self._fresh.secret, user_id, name)
+        return newly
 
     def _to_open(self, enrollment: Enrollment) -> Iterator[tuple[str, Sealed]]:
         match self._request.opens:
@@ -289,23 +313,26 @@ class Attempt(Generic[RequestT, AnswerT]):
                 if typed is not None and typed.kind == "code" and is_confirmed(enrollment):
                     yield from ((one.id, one.sealed) for one in enrollment.authenticators)
             case "stale":
-                for name, sealed in sealed_secrets(enrollment):
+                for name, sealed in sealed_secrets(self._unexpired(enrollment)):
                     if self._settings.needs_reseal(sealed):
                         yield name, sealed
             case _:
                 return
 
+    def _unexpired(self, enrollment: Enrollment) -> Enrollment:
+        setup = setup_of(enrollment)
+        if setup is None or not setup.is_expired(self._now):
+            return enrollment
+        return without_setup(enrollment)
+
     def _drawn(self) -> FreshSetup | FreshRecovery | None:
         settings, policy = self._settings, self._settings.policy
         match self._request.draws:
             case "setup":
-                authenticator_id = settings.draw(_AUTHENTICATOR_ID_BYTES).hex()
-                secret = Secret(settings.draw(SECRET_BYTES[policy.algorithm]))
                 return FreshSetup(
                     setup_id=SetupId.from_bytes(settings.draw(_SETUP_ID_BYTES)),
-                    authenticator_id=authenticator_id,
-                    secret=secret,
-                    sealed=settings.seal(secret, self._request.user_id, authenticator_id),
+                    authenticator_id=settings.draw(_AUTHENTICATOR_ID_BYTES).hex(),
+                    secret=Secret(settings.draw(SECRET_BYTES[policy.algorithm])),
                 )
             case "recovery":
                 return FreshRecovery(

@@ -28,6 +28,7 @@ from otp_enroll.core.typed_text import read_code, read_key
 from otp_enroll.errors import (
     CorruptRecordError,
     RecordTooNewError,
+    StoreContentionError,
     UnreadableSecretError,
 )
 from otp_enroll.events import Event
@@ -94,6 +95,8 @@ class Enroller(Verbs):
         self._settings = Settings(
             issuer=issuer, cipher=cipher, policy=policy, clock=clock, random_bytes=random_bytes
         )
+        if on_event is not None and not callable(on_event):
+            raise TypeError("on_event must be callable")
         self._store = store
         self._on_event = on_event
         self._sleep = sleep
@@ -196,7 +199,7 @@ class Enroller(Verbs):
     def purge_expired(self, *, limit: int | None = None) -> int:
         """Erase expired setups, at most ``limit`` of them; run it again for the rest.
 
-        A row that cannot be read is logged and passed over.
+        A row that cannot be read, or that is busy, is logged and passed over.
 
         Returns:
             How many were erased.
@@ -211,7 +214,7 @@ class Enroller(Verbs):
             try:
                 request = requests.Purge(user_id=user_id)
                 purged += self._apply(transitions.purge_expired, request, as_it_is)
-            except (CorruptRecordError, RecordTooNewError) as error:
+            except (CorruptRecordError, RecordTooNewError, StoreContentionError) as error:
                 logger.warning("purge_expired passed over %s: %s", user_id, error)
         return purged
 
@@ -221,7 +224,7 @@ class Enroller(Verbs):
         Raises:
             TypeError: The store cannot list ids.
         """
-        examined = resealed = unreadable = 0
+        examined = resealed = unreadable = busy = 0
         most = checked_limit(limit)
         for user_id in self._ids():
             if resealed == most:
@@ -231,12 +234,18 @@ class Enroller(Verbs):
             examined += 1
             try:
                 request = requests.Reseal(user_id=user_id)
-                resealed += self._apply(transitions.reseal, request, bool)
+                done = self._apply(transitions.reseal, request, as_it_is)
+                resealed += done.written
+                unreadable += done.unreadable
+                if done.unreadable:
+                    logger.warning("reseal found a secret of %s that no key opens", user_id)
+            except StoreContentionError:
+                busy += 1
             except (CorruptRecordError, RecordTooNewError, UnreadableSecretError) as error:
                 unreadable += 1
                 logger.warning("reseal passed over %s: %s", user_id, error)
         return ResealReport(
-            examined=examined, resealed=resealed, unreadable=unreadable, complete=True
+            examined=examined, resealed=resealed, unreadable=unreadable, complete=not busy
         )
 
     def _apply(
@@ -312,6 +321,8 @@ class AsyncEnroller(AsyncVerbs):
         self._settings = Settings(
             issuer=issuer, cipher=cipher, policy=policy, clock=clock, random_bytes=random_bytes
         )
+        if on_event is not None and not callable(on_event):
+            raise TypeError("on_event must be callable")
         self._store = store
         self._on_event = on_event
         self._sleep = sleep
@@ -373,13 +384,13 @@ class AsyncEnroller(AsyncVerbs):
             try:
                 request = requests.Purge(user_id=user_id)
                 purged += await self._apply(transitions.purge_expired, request, as_it_is)
-            except (CorruptRecordError, RecordTooNewError) as error:
+            except (CorruptRecordError, RecordTooNewError, StoreContentionError) as error:
                 logger.warning("purge_expired passed over %s: %s", user_id, error)
         return purged
 
     async def reseal(self, *, limit: int | None = None) -> ResealReport:
         """As ``Enroller.reseal``."""
-        examined = resealed = unreadable = 0
+        examined = resealed = unreadable = busy = 0
         most = checked_limit(limit)
         async for user_id in self._ids():
             if resealed == most:
@@ -389,12 +400,18 @@ class AsyncEnroller(AsyncVerbs):
             examined += 1
             try:
                 request = requests.Reseal(user_id=user_id)
-                resealed += await self._apply(transitions.reseal, request, bool)
+                done = await self._apply(transitions.reseal, request, as_it_is)
+                resealed += done.written
+                unreadable += done.unreadable
+                if done.unreadable:
+                    logger.warning("reseal found a secret of %s that no key opens", user_id)
+            except StoreContentionError:
+                busy += 1
             except (CorruptRecordError, RecordTooNewError, UnreadableSecretError) as error:
                 unreadable += 1
                 logger.warning("reseal passed over %s: %s", user_id, error)
         return ResealReport(
-            examined=examined, resealed=resealed, unreadable=unreadable, complete=True
+            examined=examined, resealed=resealed, unreadable=unreadable, complete=not busy
         )
 
     async def _apply(

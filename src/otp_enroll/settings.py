@@ -125,7 +125,8 @@ def check_store(store: object, *, joined: bool, awaited: bool) -> None:
         )
     if joined and not found:
         raise ValueError("this store commits by itself: using() takes a joined one")
-    if inspect.iscoroutinefunction(getattr(store, "load", None)) != awaited:
+    load = inspect.unwrap(store.load)  # type: ignore[attr-defined]  # checked above
+    if inspect.iscoroutinefunction(load) != awaited:
         raise TypeError(f"this store is for {'Enroller' if awaited else 'AsyncEnroller'}")
 
 

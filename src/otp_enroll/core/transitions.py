@@ -23,6 +23,7 @@ from otp_enroll.core.decision import (
     AuthenticatorStatus,
     Decision,
     Facts,
+    Resealed,
     Status,
     aware,
     aware_or_none,
@@ -46,6 +47,7 @@ from otp_enroll.errors import (
     NotEnrolledError,
     NotPendingError,
     UnknownAuthenticatorError,
+    UnreadableSecretError,
 )
 
 AnswerT = TypeVar("AnswerT")
@@ -273,7 +275,10 @@ def reseal(
     enrollment: Enrollment,
     request: requests.Reseal,  # noqa: ARG001  # every verb has this signature
     facts: Facts,
-) -> Decision[int]:
-    """Write the state back with the opened secrets sealed anew; the caller seals them."""
-    count = len([facts.secret(authenticator_id) for authenticator_id in facts.opened])
-    return Decision(count, enrollment if count else None)
+) -> Decision[Resealed]:
+    """Write the state back if a secret was opened; the caller seals anew what was."""
+    unreadable = [one for one in facts.opened.values() if isinstance(one, UnreadableSecretError)]
+    written = len(unreadable) < len(facts.opened)
+    return Decision(
+        Resealed(written=written, unreadable=bool(unreadable)), enrollment if written else None
+    )

@@ -16,6 +16,8 @@ LONGEST_CODE_TEXT: Final = 64
 LONGEST_KEY_TEXT: Final = 512
 LONGEST_NAME: Final = 64
 LONGEST_ACCOUNT_NAME: Final = 128
+BYTES_A_CHARACTER: Final = 3
+"""On the average of a label: then a QR code holds the longest issuer, twice, and account name."""
 RECOVERY_CODE_LENGTH: Final = 24
 CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -160,6 +162,8 @@ def clean_label(
         ValueError: As ``clean_name``, or a colon (Key URI format: neither part may have one).
     """
     name = clean_name(clean_name(text, what, longest).replace(":", replace_colon), what, longest)
+    if len(name.encode()) > BYTES_A_CHARACTER * longest:
+        raise ValueError(f"{what} has too many characters of four bytes for a QR code")
     if ":" in name:
         raise ValueError(f"{what} must not contain a colon")
     return name

@@ -11,10 +11,17 @@ from typing import Final
 
 import segno
 
+from otp_enroll.core.redacted import Redacted
+
 QUIET_ZONE: Final = 4
 """Light modules around the code (ISO/IEC 18004 §9.1)."""
 
-LARGEST_COMFORTABLE_VERSION: Final = 10
+LONGEST_AT_LEVEL_M: Final = 213
+"""Bytes that a symbol of version 10 holds at level M; a longer text takes fewer modules at L."""
+
+LONGEST_TEXT: Final = 2953
+"""Bytes that the largest symbol holds (ISO/IEC 18004, table 7: version 40, level L)."""
+
 SMALLEST_SCALE: Final = 4
 LARGEST_SCALE: Final = 40
 
@@ -31,15 +38,20 @@ class QRCode:
     Args:
         uri: The provisioning URI.
         issuer: What the description calls the service.
+
+    Raises:
+        ValueError: Longer than 2953 bytes.
     """
 
     __slots__ = ("_code", "description")
 
     def __init__(self, uri: str, *, issuer: str) -> None:
+        length, held, uri = len(uri.encode()), Redacted(uri.encode()), ""
+        if length > LONGEST_TEXT:
+            raise ValueError(f"no QR code holds {length} bytes")
         # Level M survives a dirty screen; a long text is easier to scan with fewer modules.
-        code = segno.make(uri, error="m", micro=False, boost_error=False)
-        if int(code.version) > LARGEST_COMFORTABLE_VERSION:
-            code = segno.make(uri, error="l", micro=False, boost_error=False)
+        level = "m" if length <= LONGEST_AT_LEVEL_M else "l"
+        code = segno.make(held.reveal(), error=level, mode="byte", micro=False, boost_error=False)
         self._code = code
         self.description: Final = (
             f"QR code to add {issuer} to an authenticator app; "

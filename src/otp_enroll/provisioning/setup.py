@@ -146,7 +146,7 @@ class Setup(_ShownOnce):
             issuer=setup.issuer,
             account_name=setup.account_name,
             parameters=setup.parameters,
-            may_overwrite=self._shown.replaces,
+            may_overwrite=self._shown.beside,
         )
 
 

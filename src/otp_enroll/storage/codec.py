@@ -200,9 +200,6 @@ def _enrollment(document: _Reader) -> Enrollment:
     names = {one.name for one in authenticators}
     if not authenticators or len(names) < len(authenticators):
         raise CorruptRecordError("document.authenticators is empty or names one twice")
-    ids = [one.id for one in authenticators] + ([setup.authenticator_id] if setup else [])
-    if len(set(ids)) < len(ids):
-        raise CorruptRecordError("document has an authenticator id twice")
     return Confirmed(
         authenticators=authenticators,
         recovery=_recovery(document.inner("recovery")),

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Column,
     Connection,
     CursorResult,
@@ -226,14 +227,14 @@ class _Statements:
 
     def __init__(self, table: Table, dialect: Dialect) -> None:
         columns = table.c
-        account = columns.user_id == bindparam("account")
+        account = columns.user_id == _whole("account")
         self._user_id = columns.user_id
         self._state = columns.state
         self._setup_expires_at = columns.setup_expires_at
         # Columns and no entity: an identity map would return what it read before.
         self.load = select(*(columns[name] for name in _FIELDS)).where(account)
         self.create = _insert(table, _known(dialect))
-        self.replace = update(table).where(account, columns.revision == bindparam("expected"))
+        self.replace = update(table).where(account, columns.revision == _whole("expected"))
         self.delete = delete(table).where(account)
 
     def save(
@@ -258,12 +259,17 @@ class _Statements:
     ) -> Select[str]:
         wanted = select(self._user_id).order_by(self._user_id).limit(limit)
         if state is not None:
-            wanted = wanted.where(self._state == state)
+            wanted = wanted.where(self._state == _whole("wanted", state))
         if setup_expired_before is not None:
             wanted = wanted.where(self._setup_expires_at < setup_expired_before)
         if after is not None:
-            wanted = wanted.where(self._user_id > after)
+            wanted = wanted.where(self._user_id > _whole("after", after))
         return wanted
+
+
+def _whole(name: str, value: str | None = None) -> BindParameter[str]:
+    """Return a text to compare with, which no cast to the column's type cuts to its length."""
+    return bindparam(name, value, String(), required=value is None)
 
 
 def _insert(table: Table, dialect: str) -> Insert:
@@ -429,15 +435,14 @@ class SQLAlchemyStore:
         before, after = self._waiting.before, self._waiting.after
         if before is not None:
             connection.exec_driver_sql(before)
-        if after is None:
-            yield
-            return
         try:
             yield
-            connection.exec_driver_sql(after)
+            if after is not None:
+                connection.exec_driver_sql(after)
         except BaseException:
-            # The app would get it back with our settings on it.
-            connection.invalidate()
+            if after is not None:
+                # The app would get it back with our settings on it.
+                connection.invalidate()
             raise
 
 
@@ -531,12 +536,11 @@ class AsyncSQLAlchemyStore:
         before, after = self._waiting.before, self._waiting.after
         if before is not None:
             await connection.exec_driver_sql(before)
-        if after is None:
-            yield
-            return
         try:
             yield
-            await connection.exec_driver_sql(after)
+            if after is not None:
+                await connection.exec_driver_sql(after)
         except BaseException:
-            await connection.invalidate()
+            if after is not None:
+                await connection.invalidate()
             raise

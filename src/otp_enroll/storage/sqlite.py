@@ -69,7 +69,9 @@ def create_table(connection: sqlite3.Connection) -> None:
 
 
 def _load(connection: sqlite3.Connection, user_id: str) -> StoredEnrollment | None:
-    row = connection.execute(_LOAD, (user_id,)).fetchone()
+    cursor = connection.cursor()
+    cursor.row_factory = None  # the app's connection may have one
+    row = cursor.execute(_LOAD, (user_id,)).fetchone()
     return None if row is None else StoredEnrollment(**dict(zip(_COLUMNS, row, strict=True)))
 
 

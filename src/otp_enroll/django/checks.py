@@ -1,0 +1,78 @@
+"""System checks: what would make every code fail, or every secret readable, told before it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004  # their names
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from otp_enroll.django.conf import enroller_path, get_enroller
+from otp_enroll.django.fields import VENDORS
+from otp_enroll.django.store import LOCK_SECONDS, DjangoStore
+from otp_enroll.storage.protocol import Unencrypted
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # whatever Django passes
+    """Check ``OTP_ENROLL`` and the alias of its enroller's store."""
+    if enroller_path() is None:
+        hint = 'Set OTP_ENROLL = {"ENROLLER": "path.to.your.enroller"}.'
+        text = "The admin page and the commands of otp_enroll have no enroller."
+        return [Warning(text, hint=hint, id="otp_enroll.W001")]
+    try:
+        enroller = get_enroller()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="otp_enroll.E001")]
+    found: list[CheckMessage] = []
+    # Nobody else may look inside.
+    cipher = enroller._settings.cipher  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    store = enroller._store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    if isinstance(cipher, Unencrypted) and not settings.DEBUG:
+        hint = "Use otp_enroll.storage.aesgcm.AESGCMKeyRing."
+        text = "Whoever reads the database has the secret of every user."
+        found.append(Warning(text, hint=hint, id="otp_enroll.W002"))
+    if isinstance(store, DjangoStore):
+        found.extend(_check_alias(store.alias))
+    return found
+
+
+def _check_alias(alias: str) -> Iterator[CheckMessage]:
+    if alias not in connections:
+        hint = "It is a further entry for the app's database: see the page on Django in the docs."
+        yield Error(f"DATABASES has no entry {alias!r}.", hint=hint, id="otp_enroll.E002")
+        return
+    connection = connections[alias]
+    if connection.vendor not in VENDORS:
+        text = f"otp_enroll has no store for {connection.vendor}."
+        yield Error(text, id="otp_enroll.E003")
+        return
+    if connection.settings_dict["ATOMIC_REQUESTS"] or not connection.settings_dict["AUTOCOMMIT"]:
+        hint = "Set ATOMIC_REQUESTS to False and AUTOCOMMIT to True there."
+        text = f"Requests run in a transaction on {alias!r}: no code will be judged."
+        yield Error(text, hint=hint, id="otp_enroll.E004")
+    if alias == DEFAULT_DB_ALIAS:
+        hint = "Give the store an alias of its own."
+        text = "The app's own transactions run on 'default': no code will be judged in them."
+        yield Warning(text, hint=hint, id="otp_enroll.W003")
+    if not _has_lock_timeout(connection.vendor, connection.settings_dict["OPTIONS"]):
+        hint = f"Set one of {LOCK_SECONDS} s in its OPTIONS: {_TIMEOUTS[connection.vendor]}"
+        text = f"Calls on {alias!r} may wait very long for a lock."
+        yield Warning(text, hint=hint, id="otp_enroll.W004")
+
+
+_TIMEOUTS = {
+    "sqlite": f'"timeout": {LOCK_SECONDS}',
+    "postgresql": f'"options": "-c lock_timeout={LOCK_SECONDS}s"',
+    "mysql": f'"init_command": "SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}"',
+}
+
+
+def _has_lock_timeout(vendor: str, options: dict[str, Any]) -> bool:
+    if vendor == "postgresql":
+        return "lock_timeout" in str(options.get("options"))
+    if vendor == "mysql":
+        return "innodb_lock_wait_timeout" in str(options.get("init_command"))
+    return float(options.get("timeout", LOCK_SECONDS)) <= LOCK_SECONDS  # the driver's default is 5

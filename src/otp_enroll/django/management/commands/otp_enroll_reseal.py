@@ -1,0 +1,32 @@
+"""``manage.py otp_enroll_reseal``: seal with the newest key what older keys sealed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from typing_extensions import override
+
+from otp_enroll.django.conf import get_enroller
+
+
+class Command(BaseCommand):
+    """Reseal. It ends well only if the old keys can go, so that a script may go on from there."""
+
+    help = "Seal with the newest key what older keys sealed. Fails while an old key is needed."
+
+    @override
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--limit", type=int, help="reseal at most so many rows")
+
+    @override
+    def handle(self, *args: Any, **options: Any) -> None:
+        report = get_enroller().reseal(limit=options["limit"])
+        self.stdout.write(
+            f"{report.examined} examined, {report.resealed} resealed,"
+            f" {report.unreadable} unreadable"
+        )
+        if report.unreadable:
+            raise CommandError("Keep the old keys: the log names the rows that cannot be read.")
+        if not report.complete:
+            raise CommandError("Keep the old keys: run it again for the rest.")

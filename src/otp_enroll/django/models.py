@@ -1,0 +1,42 @@
+"""The table: one row for one account."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from django.db import models
+from typing_extensions import override
+
+from otp_enroll.django.fields import ExactCharField, ExactTextField
+
+LENGTHS: Final = {"user_id": 190, "revision": 32, "state": 9}
+"""Characters that a column holds."""
+
+
+class Enrollment(models.Model):
+    """One account's row. Only a store writes it: who changes it by hand breaks the account."""
+
+    user_id = ExactCharField(primary_key=True, max_length=LENGTHS["user_id"])
+    revision = ExactCharField(max_length=LENGTHS["revision"])
+    state = ExactCharField(max_length=LENGTHS["state"])
+    setup_expires_at: models.BigIntegerField[int | None, int | None] = models.BigIntegerField(
+        null=True
+    )
+    changed_at: models.BigIntegerField[int, int] = models.BigIntegerField()
+    document = ExactTextField()
+
+    class Meta:
+        """What may be done to an account; to the row itself, nothing."""
+
+        db_table = "otp_enrollment"
+        verbose_name = "enrollment"
+        default_permissions = ("view",)
+        permissions = (
+            ("renew_recovery_codes", "Can make new recovery codes for a user"),
+            ("switch_off", "Can switch a user's one-time passwords off"),
+        )
+        indexes: ClassVar = [models.Index(fields=["setup_expires_at"], name="otp_enrollment_setup")]
+
+    @override
+    def __str__(self) -> str:
+        return str(self.user_id)

@@ -1,0 +1,282 @@
+"""Stores in the Django project's database, through its ORM."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar, overload
+
+from asgiref.sync import sync_to_async
+from django.db import DEFAULT_DB_ALIAS, Error, IntegrityError, connections
+from django.db.models import QuerySet
+from django.db.transaction import TransactionManagementError, mark_for_rollback_on_error
+
+from otp_enroll.django.models import LENGTHS, Enrollment
+from otp_enroll.errors import StorageError
+from otp_enroll.storage.protocol import StoredEnrollment
+
+OWN_ALIAS: Final = "otp_enroll"
+"""The entry of ``DATABASES`` that a store in own mode takes unless it is told another."""
+
+LOCK_SECONDS: Final = 5
+"""How long a call on that alias should wait for a lock; the alias's ``OPTIONS`` have to say so."""
+
+_FIELDS: Final = ("user_id", "revision", "state", "setup_expires_at", "changed_at", "document")
+
+# A conflict is no error: on PostgreSQL a failed statement would end the app's transaction. MySQL
+# undoes the statement alone, and its INSERT IGNORE would let cut text pass. Django's own INSERT
+# that ignores conflicts does not tell whether it inserted.
+_INSERT: Final = (
+    "INSERT INTO otp_enrollment"
+    " (user_id, revision, state, setup_expires_at, changed_at, document)"
+    " VALUES (%s, %s, %s, %s, %s, %s)"
+)
+_CREATE: Final = {
+    "sqlite": f"{_INSERT} ON CONFLICT DO NOTHING",
+    "postgresql": f"{_INSERT} ON CONFLICT DO NOTHING",
+    "mysql": _INSERT,
+}
+_DELETE: Final = "DELETE FROM otp_enrollment WHERE user_id = %s"
+
+# PostgreSQL: serialisation failure, deadlock. MySQL and MariaDB: deadlock, changed since read.
+_LOST_RACES: Final = frozenset({"40001", "40P01", 1213, 1020})
+_DUPLICATE_KEY: Final = 1062
+
+StoreT = TypeVar("StoreT", bound="_Store")
+StoreT_co = TypeVar("StoreT_co", bound="_Store", covariant=True)
+
+
+class _Join(Protocol[StoreT_co]):
+    """Make a store over an alias on which the app's transactions run."""
+
+    def __call__(self, alias: str = DEFAULT_DB_ALIAS) -> StoreT_co: ...
+
+
+class _Joined:
+    """What ``joined`` is: on the class the way to a joined store, on a store a bool.
+
+    The protocol wants the bool, and whoever wants a joined store is to ask by that name. A class
+    method would be there on a store too, where it would pass for true.
+    """
+
+    @overload
+    def __get__(self, store: None, kind: type[StoreT]) -> _Join[StoreT]: ...
+    @overload
+    def __get__(self, store: _Store, kind: type[_Store]) -> bool: ...
+    def __get__(self, store: _Store | None, kind: type[Any]) -> Any:
+        return partial(_join, kind) if store is None else store._joined  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its other half
+
+
+def _join(kind: type[StoreT], alias: str = DEFAULT_DB_ALIAS) -> StoreT:
+    store = kind(alias)
+    store._joined = True  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its other half
+    return store
+
+
+class _Store:
+    """What both flavours do, in the thread whose connection they use."""
+
+    joined = _Joined()
+
+    def __init__(self, alias: str = OWN_ALIAS) -> None:
+        self.alias = alias
+        self._joined = False
+
+    def _load(self, user_id: str) -> StoredEnrollment | None:
+        with self._call():
+            found = self._rows.filter(user_id=user_id).values_list(*_FIELDS)
+            records = [StoredEnrollment(**dict(zip(_FIELDS, row, strict=True))) for row in found]
+        return records[0] if records else None
+
+    def _save(self, record: StoredEnrollment, expected: str | None) -> bool:
+        values = {name: getattr(record, name) for name in _FIELDS}
+        for name, longest in LENGTHS.items():
+            # MySQL, if not strict, would cut it.
+            if len(values[name]) > longest:
+                raise ValueError(f"{name} is longer than {longest} characters")
+        try:
+            with self._call():
+                if expected is None:
+                    return self._create(values)
+                found = self._rows.filter(user_id=values.pop("user_id"), revision=expected)
+                return found.update(**values) == 1
+        except StorageError as error:
+            if _lost_a_race(error):
+                return False
+            raise
+
+    def _create(self, values: dict[str, Any]) -> bool:
+        connection = connections[self.alias]
+        # As the ORM does: the app must not go on in a transaction that the database has ended.
+        with mark_for_rollback_on_error(self.alias), connection.cursor() as cursor:
+            try:
+                cursor.execute(_CREATE[connection.vendor], [values[name] for name in _FIELDS])
+            except IntegrityError as error:
+                if error.args[0] == _DUPLICATE_KEY:
+                    return False
+                raise
+            return bool(cursor.rowcount == 1)
+
+    def _delete(self, user_id: str) -> None:
+        # QuerySet.delete would open a transaction, and load the row if any receiver listens.
+        with (
+            self._call(),
+            mark_for_rollback_on_error(self.alias),
+            connections[self.alias].cursor() as cursor,
+        ):
+            cursor.execute(_DELETE, [user_id])
+
+    def _user_ids(
+        self, state: str | None, setup_expired_before: int | None, after: str | None, limit: int
+    ) -> list[str]:
+        found = self._rows.order_by("user_id")
+        if state is not None:
+            found = found.filter(state=state)
+        if setup_expired_before is not None:
+            found = found.filter(setup_expires_at__lt=setup_expired_before)
+        if after is not None:
+            found = found.filter(user_id__gt=after)
+        with self._call():
+            return list(found.values_list("user_id", flat=True)[:limit])
+
+    @property
+    def _rows(self) -> QuerySet[Enrollment]:
+        # Never the router, which may send reads to a replica.
+        return Enrollment.objects.using(self.alias)
+
+    @contextmanager
+    def _call(self) -> Generator[None]:
+        if self._joined:
+            yield
+            return
+        try:
+            _refuse_transaction(self.alias)
+            yield
+        except TransactionManagementError as cause:
+            raise StorageError from cause
+        except Exception as cause:
+            _drop_if_broken(self.alias)
+            raise StorageError from cause
+
+
+def _refuse_transaction(alias: str) -> None:
+    """Make sure that a statement on this alias commits by itself.
+
+    Django has one connection for each alias and thread: inside a transaction of the app, what a
+    code has cost would be taken back with it.
+
+    Raises:
+        TransactionManagementError: It would not.
+    """
+    connection = connections[alias]
+    if connection.in_atomic_block or not connection.get_autocommit():
+        raise TransactionManagementError(
+            f"a transaction runs on the alias {alias!r}: the store needs one that commits by itself"
+        )
+
+
+def _drop_if_broken(alias: str) -> None:
+    """Let the next call connect anew; outside a request nobody else does."""
+    if alias in connections:
+        with suppress(Error):
+            connections[alias].close_if_unusable_or_obsolete()
+
+
+def _lost_a_race(error: StorageError) -> bool:
+    """Tell whether the driver's exception, two causes down, asks for a repetition."""
+    driver = error.__cause__ and error.__cause__.__cause__
+    codes = (getattr(driver, "sqlstate", None), getattr(driver, "pgcode", None))
+    return not _LOST_RACES.isdisjoint((*codes, *getattr(driver, "args", ())[:1]))
+
+
+class DjangoStore(_Store):
+    """Enrollments in the table of this app.
+
+    In own mode each call is one statement that commits by itself, on an alias of its own: a
+    further entry of ``DATABASES`` for the same database. On an alias on which a transaction runs
+    it raises ``StorageError`` and reads nothing, so that no code is judged there.
+
+    ``DjangoStore.joined(alias="default")`` makes a joined store: statements only, in the app's
+    transaction, and what the database raises comes through unchanged.
+
+    Safe to use from several threads, as Django's connections are.
+
+    Args:
+        alias: The entry of ``DATABASES``.
+
+    Attributes:
+        alias: The same. Reads go there too, whatever the routers say.
+        joined: Whether the app commits.
+    """
+
+    def load(self, user_id: str) -> StoredEnrollment | None:
+        """Return the latest record, or ``None``.
+
+        Raises:
+            StorageError: In own mode: the database failed, or a transaction runs on the alias.
+        """
+        return self._load(user_id)
+
+    def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
+        """Store with one conditional statement.
+
+        Raises:
+            StorageError: As ``load``.
+            ValueError: A text that is longer than its column.
+        """
+        return self._save(record, expected)
+
+    def delete(self, user_id: str) -> None:
+        """Delete the record, whether there is one or not.
+
+        Raises:
+            StorageError: As ``load``.
+        """
+        self._delete(user_id)
+
+    def user_ids(
+        self,
+        *,
+        state: str | None = None,
+        setup_expired_before: int | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> Sequence[str]:
+        """Return ids in rising order of their UTF-8 bytes.
+
+        Raises:
+            StorageError: As ``load``.
+        """
+        return self._user_ids(state, setup_expired_before, after, limit)
+
+
+class AsyncDjangoStore(_Store):
+    """As ``DjangoStore``, awaited: each call runs in the thread where the request's ORM runs.
+
+    Django has no transaction for async code. ``AsyncDjangoStore.joined`` is for what a
+    transaction of sync code awaits by ``async_to_sync``.
+    """
+
+    async def load(self, user_id: str) -> StoredEnrollment | None:
+        """As ``DjangoStore.load``."""
+        return await sync_to_async(self._load)(user_id)
+
+    async def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
+        """As ``DjangoStore.save``."""
+        return await sync_to_async(self._save)(record, expected)
+
+    async def delete(self, user_id: str) -> None:
+        """As ``DjangoStore.delete``."""
+        await sync_to_async(self._delete)(user_id)
+
+    async def user_ids(
+        self,
+        *,
+        state: str | None = None,
+        setup_expired_before: int | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> Sequence[str]:
+        """As ``DjangoStore.user_ids``."""
+        return await sync_to_async(self._user_ids)(state, setup_expired_before, after, limit)
