@@ -20,7 +20,7 @@ INPUTS = json.loads((Path(__file__).parents[1] / "vectors.json").read_text("utf-
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 RECOVERY = "0123456789ABCDEFGHJKMNPQ"
 
-ZEROS = {"ASCII": "0", "Persian": "۰", "Arabic-Indic": "٠", "full width": "０"}  # noqa: RUF001  # that is the point
+ZEROS = {"ASCII": "0", "Persian": "۰", "Arabic-Indic": "٠", "full width": "０"}  # that is the point
 SPACES = sorted(chr(n) for n in range(0x110000) if unicodedata.category(chr(n)) == "Zs")
 HYPHENS = ["-", *map(chr, range(0x2010, 0x2016)), "\u2212"]
 MARKS = [
@@ -42,7 +42,7 @@ NASTY = "".join(
         string.ascii_letters,
         string.punctuation,
         "²³①Ⅻ½१𝟙੧",  # digits and numbers for int(), isdigit() or NFKC, and no digits here
-        "\0\x1c\x7f\x85\u2028\u2029\ud800\udfff😀ßıſKéＡＯ",  # noqa: RUF001  # look-alikes on purpose
+        "\0\x1c\x7f\x85\u2028\u2029\ud800\udfff😀ßıſKéＡＯ",  # look-alikes on purpose
     ]
 )
 NASTIER_TEXT = st.one_of(
@@ -97,7 +97,7 @@ def test_each_digit_of_each_script_has_its_own_value(script: str) -> None:
 @pytest.mark.requirement("R-33")
 def test_scripts_may_be_mixed_in_one_code() -> None:
     """A code whose digits come from four scripts is that code."""
-    assert read_code("2۸٧０8۲").reveal() == b"287082"  # noqa: RUF001  # digits of four scripts
+    assert read_code("2۸٧０8۲").reveal() == b"287082"  # digits of four scripts
 
 
 @pytest.mark.requirement("R-34")
@@ -207,7 +207,7 @@ def test_what_is_no_text_is_told_apart(value: object) -> None:
         "0I23456789ABCDEFGHJKMNPQ",
         "0l23456789ABCDEFGHJKMNPQ",
         "۰۱۲۳-۴۵۶۷-۸۹AB-CDEF-GHJK-MNPQ",
-        "\u2066０１２３４５６７８９abcdefghjkmnpq\u2069",  # noqa: RUF001  # full width
+        "\u2066０１２３４５６７８９abcdefghjkmnpq\u2069",  # full width
     ],
 )
 def test_a_recovery_code_is_read_in_any_spelling(text: str) -> None:
@@ -350,7 +350,7 @@ def test_a_colon_in_a_label_is_refused_or_replaced() -> None:
     with pytest.raises(ValueError, match=r"^issuer must not contain a colon$"):
         clean_label("a:b", "issuer")
     assert clean_label("a:b", "issuer", replace_colon="-") == "a-b"
-    assert clean_label("a：b꞉c", "issuer") == "a：b꞉c"  # noqa: RUF001  # the look-alikes
+    assert clean_label("a：b꞉c", "issuer") == "a：b꞉c"  # the look-alikes
 
 
 @pytest.mark.requirement("R-16", "R-21")
