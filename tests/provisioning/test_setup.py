@@ -260,7 +260,7 @@ def test_a_setup_warns_of_what_apps_do(flow: Any, make_flow: Any) -> None:
 
 @pytest.mark.requirement("R-77")
 @pytest.mark.parametrize(("suffix", "label"), [(True, "sara (2)"), (False, "sara")])
-def test_a_replacement_has_a_number_and_a_warning(suffix: bool, label: str, make_flow: Any) -> None:  # a parametrised value
+def test_a_replacement_has_a_number_and_a_warning(suffix: bool, label: str, make_flow: Any) -> None:
     """The label of a replacement gets a number, unless the policy says otherwise."""
     flow = make_flow(policy=Policy(suffix_on_rotation=suffix))
     flow.enroll()
