@@ -617,6 +617,33 @@ def test_locked_row_is_an_error_within_the_limit(site: Site) -> None:
     assert stores[0].load("user-1") == record("user-1")
 
 
+@drivers("psycopg", "asyncpg")
+@pytest.mark.regression_of("B-25")
+def test_crowd_at_one_account_leaves_the_pool_to_the_others(site: Site) -> None:
+    """Six writes that wait for one locked row hold one connection of two, and none waits long."""
+    store = site.store(pool_size=2, max_overflow=0, pool_timeout=0.5)
+    for user_id in ("user-42", "another"):
+        store.save(record(user_id), expected=None)
+    later = record("user-42", revision="2" * 32)
+    save = partial(store.save, later, expected=record().revision)
+
+    def wait_in_vain(_: int) -> float:
+        begun = time.monotonic()
+        with pytest.raises(StorageError):
+            save()
+        return time.monotonic() - begun
+
+    with held(site, LOCK_ROW), ThreadPoolExecutor(6) as pool:
+        crowd = [pool.submit(wait_in_vain, number) for number in range(6)]
+        wait_until_blocked(site)
+        for number in range(20):
+            changed = record("another", revision=f"{number + 2:032x}")
+            found = store.load("another")
+            assert store.save(changed, expected=found.revision) is True
+        waits = [one.result() for one in crowd]
+    assert all(4 < wait < 2 * LOCK_LIMIT for wait in waits), waits
+
+
 @drivers("psycopg", "pymysql")
 def test_locked_table_is_an_error_within_the_limit(site: Site) -> None:
     """While a migration holds the table, a load fails after about five seconds, and never hangs."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -53,6 +55,7 @@ LOCK_SECONDS: Final = 5
 _FIELDS: Final = ("user_id", "revision", "state", "setup_expires_at", "changed_at", "document")
 _LENGTHS: Final = {"user_id": 190, "revision": 32, "state": 9}
 _MARK: Final = "otp_enroll_own"
+_NO_ACCOUNT: Final = ""
 
 # PostgreSQL: serialisation failure, deadlock. MySQL and MariaDB: deadlock, changed since read.
 _LOST_RACES: Final = frozenset({"40001", "40P01", 1213, 1020})
@@ -321,6 +324,36 @@ def _storage_errors() -> Generator[None]:
         raise StorageError from cause
 
 
+LockT = TypeVar("LockT", threading.Lock, asyncio.Lock)
+
+
+class _Turns(Generic[LockT]):
+    """One call at a time for one account, in this process.
+
+    A pool is not fair: without this, a crowd that guesses at one account would hold all its
+    connections, and the logins of everybody else would wait for one.
+    """
+
+    def __init__(self, make: Callable[[], LockT]) -> None:
+        self._make: Callable[[], LockT] = make
+        self._guard = threading.Lock()
+        self._turns: dict[str, tuple[LockT, int]] = {}
+
+    @contextmanager
+    def of(self, user_id: str) -> Generator[LockT]:
+        """Lend the lock of an account, which exists while somebody has it or waits for it."""
+        with self._guard:
+            turn, users = self._turns.get(user_id) or (self._make(), 0)
+            self._turns[user_id] = turn, users + 1
+        try:
+            yield turn
+        finally:
+            with self._guard:
+                turn, users = self._turns.pop(user_id)
+                if users > 1:
+                    self._turns[user_id] = turn, users - 1
+
+
 class SQLAlchemyStore:
     """Enrollments in the table that ``enrollment_table`` declares.
 
@@ -352,6 +385,7 @@ class SQLAlchemyStore:
         self.joined = not isinstance(bind, Engine)
         if isinstance(bind, Engine):
             self._waiting, options = _own(bind)
+            self._turns = _Turns(threading.Lock)
             bind = bind.execution_options(**options)
         self._bind = bind
         writer = bind.get_bind(clause=delete(table)) if isinstance(bind, Session) else bind
@@ -363,7 +397,7 @@ class SQLAlchemyStore:
         Raises:
             StorageError: In own mode: the database failed.
         """
-        with self._connection() as connection:
+        with self._connection(user_id) as connection:
             found = connection.execute(self._statements.load, {"account": user_id})
             return _record(found.one_or_none())
 
@@ -376,7 +410,7 @@ class SQLAlchemyStore:
         """
         statement, values = self._statements.save(record, expected)
         try:
-            with self._connection() as connection:
+            with self._connection(record.user_id) as connection:
                 try:
                     return _stored(connection.execute(statement, values))
                 except IntegrityError as error:
@@ -394,7 +428,7 @@ class SQLAlchemyStore:
         Raises:
             StorageError: In own mode: the database failed.
         """
-        with self._connection() as connection:
+        with self._connection(user_id) as connection:
             connection.execute(self._statements.delete, {"account": user_id})
 
     def user_ids(
@@ -411,11 +445,11 @@ class SQLAlchemyStore:
             StorageError: In own mode: the database failed.
         """
         wanted = self._statements.listing(state, setup_expired_before, after, limit)
-        with self._connection() as connection:
+        with self._connection(_NO_ACCOUNT) as connection:
             return connection.execute(wanted).scalars().all()
 
     @contextmanager
-    def _connection(self) -> Generator[Connection]:
+    def _connection(self, user_id: str) -> Generator[Connection]:
         if isinstance(self._bind, Connection):
             yield self._bind
         elif isinstance(self._bind, Session):
@@ -424,11 +458,22 @@ class SQLAlchemyStore:
         else:
             with (
                 _storage_errors(),
+                self._turn(user_id),
                 self._bind.connect() as connection,
                 connection.begin(),
                 self._lock_timeout(connection),
             ):
                 yield connection
+
+    @contextmanager
+    def _turn(self, user_id: str) -> Generator[None]:
+        with self._turns.of(user_id) as turn:
+            if not turn.acquire(timeout=LOCK_SECONDS):
+                raise TimeoutError("other calls for this account take too long")
+            try:
+                yield
+            finally:
+                turn.release()
 
     @contextmanager
     def _lock_timeout(self, connection: Connection) -> Generator[None]:
@@ -471,6 +516,7 @@ class AsyncSQLAlchemyStore:
         self.joined = not isinstance(bind, AsyncEngine)
         if isinstance(bind, AsyncEngine):
             self._waiting, options = _own(bind.sync_engine)
+            self._turns = _Turns(asyncio.Lock)
             bind = bind.execution_options(**options)
         self._bind = bind
         writer = bind.get_bind(clause=delete(table)) if isinstance(bind, AsyncSession) else bind
@@ -478,7 +524,7 @@ class AsyncSQLAlchemyStore:
 
     async def load(self, user_id: str) -> StoredEnrollment | None:
         """As ``SQLAlchemyStore.load``."""
-        async with self._connection() as connection:
+        async with self._connection(user_id) as connection:
             found = await connection.execute(self._statements.load, {"account": user_id})
             return _record(found.one_or_none())
 
@@ -486,7 +532,7 @@ class AsyncSQLAlchemyStore:
         """As ``SQLAlchemyStore.save``."""
         statement, values = self._statements.save(record, expected)
         try:
-            async with self._connection() as connection:
+            async with self._connection(record.user_id) as connection:
                 try:
                     return _stored(await connection.execute(statement, values))
                 except IntegrityError as error:
@@ -500,7 +546,7 @@ class AsyncSQLAlchemyStore:
 
     async def delete(self, user_id: str) -> None:
         """As ``SQLAlchemyStore.delete``."""
-        async with self._connection() as connection:
+        async with self._connection(user_id) as connection:
             await connection.execute(self._statements.delete, {"account": user_id})
 
     async def user_ids(
@@ -513,11 +559,11 @@ class AsyncSQLAlchemyStore:
     ) -> Sequence[str]:
         """As ``SQLAlchemyStore.user_ids``."""
         wanted = self._statements.listing(state, setup_expired_before, after, limit)
-        async with self._connection() as connection:
+        async with self._connection(_NO_ACCOUNT) as connection:
             return (await connection.execute(wanted)).scalars().all()
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[AsyncConnection]:
+    async def _connection(self, user_id: str) -> AsyncGenerator[AsyncConnection]:
         if isinstance(self._bind, AsyncConnection):
             yield self._bind
         elif isinstance(self._bind, AsyncSession):
@@ -525,11 +571,21 @@ class AsyncSQLAlchemyStore:
         else:
             with _storage_errors():
                 async with (
+                    self._turn(user_id),
                     self._bind.connect() as connection,
                     connection.begin(),
                     self._lock_timeout(connection),
                 ):
                     yield connection
+
+    @asynccontextmanager
+    async def _turn(self, user_id: str) -> AsyncGenerator[None]:
+        with self._turns.of(user_id) as turn:
+            await asyncio.wait_for(turn.acquire(), LOCK_SECONDS)
+            try:
+                yield
+            finally:
+                turn.release()
 
     @asynccontextmanager
     async def _lock_timeout(self, connection: AsyncConnection) -> AsyncGenerator[None]:
