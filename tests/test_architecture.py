@@ -22,7 +22,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("core",),
     ("provisioning", "storage", "storage.protocol", "storage.codec"),
     ("settings", "attempt"),
-    ("verbs", "view"),
+    ("verbs", "view", "maintenance"),
     ("enroller",),
     ("__init__",),
 ]

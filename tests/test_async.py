@@ -150,7 +150,7 @@ def test_maintenance_goes_on_where_it_stopped(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With limits and small pages every row is reached, and damaged ones are passed over."""
-    monkeypatch.setattr("otp_enroll.enroller.PAGE", 2)
+    monkeypatch.setattr("otp_enroll.maintenance.PAGE", 2)
 
     class Stale(Unencrypted):
         newest = 0

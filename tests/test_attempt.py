@@ -577,7 +577,7 @@ def test_maintenance_wants_a_store_that_lists_and_a_sensible_limit(flow: Any) ->
 
 def test_maintenance_reads_page_after_page(flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """More accounts than a page holds are all reached, each once."""
-    monkeypatch.setattr("otp_enroll.enroller.PAGE", 3)
+    monkeypatch.setattr("otp_enroll.maintenance.PAGE", 3)
     for number in range(9):
         flow.enroller.begin(f"user-{number}", account_name="sara")
     assert flow.enroller.reseal().examined == 9

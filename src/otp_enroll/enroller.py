@@ -10,47 +10,34 @@ import logging
 import secrets
 import time
 from collections.abc import (
-    AsyncIterator,
     Awaitable,
     Callable,
     Collection,
-    Iterator,
-    Sequence,
 )
-from typing import Final, TypeVar, cast
+from typing import TypeVar
 
 from otp_enroll.attempt import AnswerT, Attempt, RequestT, Transition, erased, storage_errors
 from otp_enroll.core import requests, setups, transitions
-from otp_enroll.core.decision import KeyCopy, ResealReport
+from otp_enroll.core.decision import KeyCopy
 from otp_enroll.core.proofs import Verification
 from otp_enroll.core.requests import HIDDEN, METHODS, read_setup_id
 from otp_enroll.core.typed_text import read_code, read_key
-from otp_enroll.errors import (
-    CorruptRecordError,
-    RecordTooNewError,
-    StoreContentionError,
-    UnreadableSecretError,
-)
 from otp_enroll.events import Event
+from otp_enroll.maintenance import AsyncMaintenance, Maintenance
 from otp_enroll.policy import Policy
 from otp_enroll.provisioning.setup import Confirmation
-from otp_enroll.settings import Settings, check_store, checked_limit, listed
+from otp_enroll.settings import Settings, check_store
 from otp_enroll.storage.protocol import (
     AsyncEnrollmentStore,
-    AsyncListingStore,
     EnrollmentStore,
-    ListingStore,
     SecretCipher,
 )
-from otp_enroll.verbs import AsyncVerbs, Context, Verbs, as_it_is
+from otp_enroll.verbs import Context, as_it_is
 from otp_enroll.view import AsyncEnrollerView, EnrollerView
 
 T = TypeVar("T")
 
 logger = logging.getLogger("otp_enroll")
-
-PAGE: Final = 1000
-"""Ids that maintenance asks a store for at a time."""
 
 
 async def _pause(seconds: float) -> None:
@@ -59,7 +46,7 @@ async def _pause(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-class Enroller(Verbs):
+class Enroller(Maintenance):
     """The flow, for one app and one store. Stateless and safe to share between threads.
 
     Args:
@@ -196,58 +183,6 @@ class Enroller(Verbs):
         """
         return EnrollerView(joined_store, self._settings, self._tell)
 
-    def purge_expired(self, *, limit: int | None = None) -> int:
-        """Erase expired setups, at most ``limit`` of them; run it again for the rest.
-
-        A row that cannot be read, or that is busy, is logged and passed over.
-
-        Returns:
-            How many were erased.
-
-        Raises:
-            TypeError: The store cannot list ids.
-        """
-        purged, most = 0, checked_limit(limit)
-        for user_id in self._ids(setup_expired_before=self._settings.now() + 1):
-            if purged == most:
-                break
-            try:
-                request = requests.Purge(user_id=user_id)
-                purged += self._apply(transitions.purge_expired, request, as_it_is)
-            except (CorruptRecordError, RecordTooNewError, StoreContentionError) as error:
-                logger.warning("purge_expired passed over %s: %s", user_id, error)
-        return purged
-
-    def reseal(self, *, limit: int | None = None) -> ResealReport:
-        """Seal with the newest key what older keys sealed, at most ``limit`` rows of it.
-
-        Raises:
-            TypeError: The store cannot list ids.
-        """
-        examined = resealed = unreadable = busy = 0
-        most = checked_limit(limit)
-        for user_id in self._ids():
-            if resealed == most:
-                return ResealReport(
-                    examined=examined, resealed=resealed, unreadable=unreadable, complete=False
-                )
-            examined += 1
-            try:
-                request = requests.Reseal(user_id=user_id)
-                done = self._apply(transitions.reseal, request, as_it_is)
-                resealed += done.written
-                unreadable += done.unreadable
-                if done.unreadable:
-                    logger.warning("reseal found a secret of %s that no key opens", user_id)
-            except StoreContentionError:
-                busy += 1
-            except (CorruptRecordError, RecordTooNewError, UnreadableSecretError) as error:
-                unreadable += 1
-                logger.warning("reseal passed over %s: %s", user_id, error)
-        return ResealReport(
-            examined=examined, resealed=resealed, unreadable=unreadable, complete=not busy
-        )
-
     def _apply(
         self,
         transition: Transition[RequestT, AnswerT],
@@ -282,22 +217,8 @@ class Enroller(Verbs):
             except Exception:
                 logger.exception("on_event raised; what it was told of stands")
 
-    def _ids(self, *, setup_expired_before: int | None = None) -> Iterator[str]:
-        listing = cast("ListingStore", listed(self._store))
-        page: Sequence[str] = ()
-        while not page or len(page) == PAGE:
-            with storage_errors():
-                page = listing.user_ids(
-                    setup_expired_before=setup_expired_before,
-                    after=page[-1] if page else None,
-                    limit=PAGE,
-                )
-            if not page:
-                return
-            yield from page
 
-
-class AsyncEnroller(AsyncVerbs):
+class AsyncEnroller(AsyncMaintenance):
     """As ``Enroller``, awaited, over an async store; ``on_event`` and ``sleep`` are awaited too.
 
     Stateless and safe to share between tasks. Arguments and errors are those of ``Enroller``.
@@ -375,45 +296,6 @@ class AsyncEnroller(AsyncVerbs):
         """As ``Enroller.using``."""
         return AsyncEnrollerView(joined_store, self._settings, self._tell)
 
-    async def purge_expired(self, *, limit: int | None = None) -> int:
-        """As ``Enroller.purge_expired``."""
-        purged, most = 0, checked_limit(limit)
-        async for user_id in self._ids(setup_expired_before=self._settings.now() + 1):
-            if purged == most:
-                break
-            try:
-                request = requests.Purge(user_id=user_id)
-                purged += await self._apply(transitions.purge_expired, request, as_it_is)
-            except (CorruptRecordError, RecordTooNewError, StoreContentionError) as error:
-                logger.warning("purge_expired passed over %s: %s", user_id, error)
-        return purged
-
-    async def reseal(self, *, limit: int | None = None) -> ResealReport:
-        """As ``Enroller.reseal``."""
-        examined = resealed = unreadable = busy = 0
-        most = checked_limit(limit)
-        async for user_id in self._ids():
-            if resealed == most:
-                return ResealReport(
-                    examined=examined, resealed=resealed, unreadable=unreadable, complete=False
-                )
-            examined += 1
-            try:
-                request = requests.Reseal(user_id=user_id)
-                done = await self._apply(transitions.reseal, request, as_it_is)
-                resealed += done.written
-                unreadable += done.unreadable
-                if done.unreadable:
-                    logger.warning("reseal found a secret of %s that no key opens", user_id)
-            except StoreContentionError:
-                busy += 1
-            except (CorruptRecordError, RecordTooNewError, UnreadableSecretError) as error:
-                unreadable += 1
-                logger.warning("reseal passed over %s: %s", user_id, error)
-        return ResealReport(
-            examined=examined, resealed=resealed, unreadable=unreadable, complete=not busy
-        )
-
     async def _apply(
         self,
         transition: Transition[RequestT, AnswerT],
@@ -447,18 +329,3 @@ class AsyncEnroller(AsyncVerbs):
                 await self._on_event(event)
             except Exception:
                 logger.exception("on_event raised; what it was told of stands")
-
-    async def _ids(self, *, setup_expired_before: int | None = None) -> AsyncIterator[str]:
-        listing = cast("AsyncListingStore", listed(self._store))
-        page: Sequence[str] = ()
-        while not page or len(page) == PAGE:
-            with storage_errors():
-                page = await listing.user_ids(
-                    setup_expired_before=setup_expired_before,
-                    after=page[-1] if page else None,
-                    limit=PAGE,
-                )
-            if not page:
-                return
-            for user_id in page:
-                yield user_id
