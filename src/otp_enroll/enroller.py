@@ -18,9 +18,9 @@ from typing import TypeVar
 
 from otp_enroll.attempt import AnswerT, Attempt, RequestT, Transition, erased, storage_errors
 from otp_enroll.core import requests, setups, transitions
+from otp_enroll.core.arguments import HIDDEN, METHODS, read_setup_id
 from otp_enroll.core.decision import KeyCopy
 from otp_enroll.core.proofs import Verification
-from otp_enroll.core.requests import HIDDEN, METHODS, read_setup_id
 from otp_enroll.core.typed_text import read_code, read_key
 from otp_enroll.events import Event
 from otp_enroll.maintenance import AsyncMaintenance, Maintenance

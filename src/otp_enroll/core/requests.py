@@ -8,79 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, cast
+from typing import ClassVar, Literal
 
-from otp_enroll.core.proofs import Override, Proof, Verification
+from otp_enroll.core.arguments import (
+    LONGEST_PURPOSE,
+    LONGEST_USER_ID,
+    METHODS,
+    NOT_A_SETUP_ID,
+    checked_accept,
+    checked_context,
+    checked_text,
+)
+from otp_enroll.core.proofs import Override, Proof
 from otp_enroll.core.secret import SetupId
-from otp_enroll.core.typed_text import TypedCode, TypedKey, clean_label, clean_name, read_code
+from otp_enroll.core.typed_text import TypedCode, TypedKey, clean_label, clean_name
 from otp_enroll.errors import MalformedCodeError, ProofRequiredError
 
 Opens = Literal["nothing", "setup", "judged", "stale"]
 Draws = Literal["nothing", "setup", "recovery"]
-
-LONGEST_USER_ID: Final = 190
-LONGEST_PURPOSE: Final = 64
-MOST_CONTEXT_KEYS: Final = 16
-LONGEST_CONTEXT_VALUE: Final = 256
-METHODS: Final = ("code", "recovery_code")
-NOT_A_SETUP_ID: Final = SetupId(b"\0")
-HIDDEN: Final = "(hidden)"
-"""What public methods put in the place of what was typed, so that no frame of theirs shows it."""
-
-
-def _text(value: object, what: str, longest: int) -> str:
-    """Check an identifier of the app's: 1 to ``longest`` characters that UTF-8 can encode."""
-    if not isinstance(value, str):
-        raise TypeError(f"{what} must be a str")
-    if not 1 <= len(value) <= longest:
-        raise ValueError(f"{what} must have 1 to {longest} characters")
-    if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value):
-        raise ValueError(f"{what} must not contain NUL or a lone surrogate")
-    return value
-
-
-def _checked_context(context: object) -> dict[str, str]:
-    """Copy what the app passes for the events, at most 16 texts of at most 256 characters."""
-    if context is None:
-        return {}
-    if not isinstance(context, Mapping):
-        raise TypeError("context must be a mapping")
-    given = cast("Mapping[object, object]", context)
-    if len(given) > MOST_CONTEXT_KEYS:
-        raise ValueError(f"context must have at most {MOST_CONTEXT_KEYS} keys")
-    checked: dict[str, str] = {}
-    for key, value in given.items():
-        name = _text(key, "a context key", LONGEST_PURPOSE)
-        if not isinstance(value, str):
-            raise TypeError("a context value must be a str")
-        if len(value) > LONGEST_CONTEXT_VALUE:
-            raise ValueError(
-                f"a context value must have at most {LONGEST_CONTEXT_VALUE} characters"
-            )
-        checked[name] = value
-    return checked
-
-
-def read_proof(proof: object) -> Proof:
-    """Redact a typed proof; other proofs pass. Never raises."""
-    if proof is None or isinstance(proof, (Verification, Override)):
-        return proof
-    return read_code(proof)
-
-
-def read_setup_id(setup_id: object) -> SetupId:
-    """Redact a setup id. Never raises."""
-    return SetupId.from_text(setup_id) if isinstance(setup_id, str) else NOT_A_SETUP_ID
-
-
-def _checked_accept(accept: object) -> tuple[str, ...]:
-    if isinstance(accept, str) or not isinstance(accept, Collection):
-        raise TypeError("accept must be a collection of methods")
-    given = cast("Collection[object]", accept)
-    methods = tuple(method for method in METHODS if method in given)
-    if not methods or len(methods) != len(given):
-        raise ValueError(f"accept must have one or both of {', '.join(METHODS)}")
-    return methods
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +60,8 @@ class Request:
             TypeError: A wrong type.
             ValueError: An impossible value.
         """
-        _text(self.user_id, "user_id", LONGEST_USER_ID)
-        self._set("context", _checked_context(self.context))
+        checked_text(self.user_id, "user_id", LONGEST_USER_ID)
+        self._set("context", checked_context(self.context))
         if self.typed is not None and self.typed.kind == "not text":
             raise TypeError("a code must be a str")
 
@@ -261,8 +206,8 @@ class Verify(Request):
     def check(self) -> None:
         """As ``Request.check``."""
         Request.check(self)
-        _text(self.code_purpose, "purpose", LONGEST_PURPOSE)
-        self._set("accept", _checked_accept(self.accept))
+        checked_text(self.code_purpose, "purpose", LONGEST_PURPOSE)
+        self._set("accept", checked_accept(self.accept))
 
     @property
     def typed(self) -> TypedCode:

@@ -28,7 +28,8 @@ from otp_enroll.core.decision import (
     aware,
     aware_or_none,
 )
-from otp_enroll.core.proofs import Verification, judge, prove
+from otp_enroll.core.judging import judge
+from otp_enroll.core.proofs import Verification, prove
 from otp_enroll.core.recovery import FreshCodes
 from otp_enroll.core.setups import with_new_recovery_codes
 from otp_enroll.core.states import (
