@@ -50,6 +50,11 @@ def test_demo_plays_the_person_without_a_keyboard(tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def _listen_to_the_keyboard() -> None:
+    """Undo what a shell does to a job in the background: it ignores interrupts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A person's terminal: reads what the demo prints and types answers."""
 
@@ -60,6 +65,7 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=subprocess.STDOUT,
+            preexec_fn=_listen_to_the_keyboard,  # noqa: PLW1509  # no thread has started
         )
         os.close(slave)
         self.screen = ""
