@@ -17,7 +17,7 @@ from collections.abc import (
 from typing import TypeVar
 
 from otp_enroll.attempt import AnswerT, Attempt, RequestT, Transition, erased, storage_errors
-from otp_enroll.core import requests, setups, transitions
+from otp_enroll.core import confirming, requests, setups, transitions
 from otp_enroll.core.arguments import HIDDEN, METHODS, read_setup_id
 from otp_enroll.core.decision import KeyCopy
 from otp_enroll.core.proofs import Verification
@@ -122,7 +122,7 @@ class Enroller(Maintenance):
             backup_acknowledged=backup_acknowledged,
             context=context,
         )
-        return self._apply(setups.confirm, request, Confirmation.of)
+        return self._apply(confirming.confirm, request, Confirmation.of)
 
     def check_key_copy(
         self, user_id: str, text: str, *, setup_id: str, context: Context = None
@@ -266,7 +266,7 @@ class AsyncEnroller(AsyncMaintenance):
             backup_acknowledged=backup_acknowledged,
             context=context,
         )
-        return await self._apply(setups.confirm, request, Confirmation.of)
+        return await self._apply(confirming.confirm, request, Confirmation.of)
 
     async def check_key_copy(
         self, user_id: str, text: str, *, setup_id: str, context: Context = None

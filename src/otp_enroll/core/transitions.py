@@ -1,7 +1,7 @@
 """The state machine: TRANSITIONS, the table that one can see, and one function for each verb.
 
-Pure: no I/O, no clock, no randomness. The verbs of a setup
-stand in ``setups``. The laws:
+Pure: no I/O, no clock, no randomness. The verbs of a setup stand in ``setups`` and
+``confirming``. The laws:
 
 1. A refusal that neither writes nor tells is raised; one that does is the ``Decision``'s outcome.
    Of all refusals only a wrong code is counted.
@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 
 from otp_enroll import events
 from otp_enroll.core import requests
+from otp_enroll.core.confirming import with_new_recovery_codes
 from otp_enroll.core.decision import (
     AuthenticatorStatus,
     Decision,
@@ -31,7 +32,6 @@ from otp_enroll.core.decision import (
 from otp_enroll.core.judging import judge
 from otp_enroll.core.proofs import Verification, prove
 from otp_enroll.core.recovery import FreshCodes
-from otp_enroll.core.setups import with_new_recovery_codes
 from otp_enroll.core.states import (
     Authenticator,
     Confirmed,
