@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from otp_enroll import AsyncEnroller, Override, StoredEnrollment, Unencrypted, errors, events
+from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.memory import AsyncMemoryStore
 from otp_enroll.storage.sqlite import AsyncSQLiteStore
 from otp_enroll.testing import FakeAuthenticator, FrozenClock
@@ -183,3 +184,26 @@ def test_maintenance_goes_on_where_it_stopped(
 
     asyncio.run(run())
     assert "passed over user-3" in caplog.text
+
+
+def test_resealing_counts_busy_and_unreadable_rows(caplog: pytest.LogCaptureFixture) -> None:
+    """Awaited, too, a row in motion or under a lost key keeps the report from being clean."""
+
+    class Busy(AsyncMemoryStore):
+        async def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
+            resealing = expected is not None and record.user_id == "busy"
+            return not resealing and await super().save(record, expected=expected)
+
+    async def run() -> None:
+        it = Awaited(Busy())
+        for user_id in ("busy", "fine"):
+            await it.enroller.begin(user_id, account_name="sara")
+        lost = Awaited(it.store, cipher=AESGCMKeyRing({"lost": bytes(32)}))
+        await lost.enroller.begin("lost", account_name="sara")
+        ring = AESGCMKeyRing({"2026": bytes(32)}, accept_unencrypted=True)
+        report = await Awaited(it.store, cipher=ring).enroller.reseal()
+        assert (report.examined, report.resealed, report.unreadable) == (3, 1, 1)
+        assert not report.complete
+
+    asyncio.run(run())
+    assert "a secret of lost that no key opens" in caplog.text

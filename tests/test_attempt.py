@@ -536,6 +536,7 @@ def test_enroller_refuses_what_cannot_serve() -> None:
             {"random_bytes": 7},
             {"issuer": None},
             {"issuer": b"Exir"},
+            {"on_event": "events.log"},
         ):
             with pytest.raises(TypeError, match=next(iter(wrong))):
                 flavour(store_type(), **(good | wrong))

@@ -10,6 +10,7 @@ import sys
 import threading
 import unittest
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -242,3 +243,15 @@ def test_kit_needs_no_test_framework() -> None:
     command = [sys.executable, "-c", program]
     told = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603  # fixed
     assert told.stdout.split() == ["False", "False"]
+
+
+def test_copy_that_is_not_installed_can_run_the_kit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app that carries the library in its own tree gets a report, without a version."""
+
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(contract, "version", missing)
+    report = run(memory())
+    assert report.ok
+    assert report.environment["otp-enroll"] == "not installed"

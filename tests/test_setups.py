@@ -12,6 +12,7 @@ import pytest
 from otp_enroll import STRICT, AsyncEnroller, Enroller, Override, Policy, errors
 from otp_enroll.core.states import setup_of
 from otp_enroll.storage import codec
+from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.testing import FakeAuthenticator
 
 USER = "user-42"
@@ -229,6 +230,19 @@ def test_maintenance_passes_over_a_busy_row(flow: Any, caplog: pytest.LogCapture
     )
     assert flow.enroller.purge_expired() == 2
     assert "passed over b" in caplog.text
+
+
+def test_resealing_of_a_busy_row_is_not_complete(flow: Any) -> None:
+    """The report does not let a key go that a row in motion may still need."""
+    for user_id in ("a", "b"):
+        flow.enroller.begin(user_id, account_name="sara")
+    ring = AESGCMKeyRing({"2026": bytes(32)}, accept_unencrypted=True)
+    save = flow.store.save
+    flow.store.save = lambda record, expected: (
+        record.user_id != "b" and save(record, expected=expected)
+    )
+    report = flow.another(cipher=ring).reseal()
+    assert (report.resealed, report.unreadable, report.complete) == (1, 0, False)
 
 
 def test_purge_passes_over_a_damaged_row(flow: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -365,3 +365,12 @@ def test_a_picture_is_redacted() -> None:
     for leave in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match=r"^a QRCode is not pickled$"):
             leave(code)
+
+
+@pytest.mark.requirement("R-06", "R-25")
+def test_text_that_no_symbol_holds_is_refused_without_showing_it() -> None:
+    """A longer text than the largest symbol holds is a clear error, and no frame shows it."""
+    with pytest.raises(ValueError, match="no QR code holds 2954 bytes") as refusal:
+        QRCode("otpauth://" + "s" * 2944, issuer="Exir")
+    frame = refusal.traceback[-1].frame.f_locals
+    assert "ssss" not in repr(frame)
