@@ -32,12 +32,15 @@ class Person(Protocol):
 
     def scans(self, setup: Setup) -> None:
         """Take the QR code or the key."""
+        ...
 
     def types(self, question: str) -> str:
         """Answer with a code."""
+        ...
 
     def types_wrongly(self) -> str | None:
         """Answer with a wrong code, if this person plays that scene."""
+        ...
 
 
 class Keyboard:
