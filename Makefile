@@ -28,8 +28,7 @@ lint: $(VENV)/.lint
 
 types: $(VENV)/.types $(VENV)/.test
 	$(BIN)/mypy
-	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/pyright --pythonpath $(BIN)/python --ignoreexternal --verifytypes otp_enroll
+	PATH="$(CURDIR)/$(BIN):$$PATH" pyright
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build

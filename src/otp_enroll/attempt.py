@@ -134,7 +134,7 @@ class Attempt(Generic[RequestT, AnswerT]):
         self._most_tries = tries
         self._write: Write | None = None
         self._decision: Decision[AnswerT] | None = None
-        self.settled = False
+        self.settled: bool = False
 
     @property
     def pause(self) -> float | None:

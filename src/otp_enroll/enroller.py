@@ -14,7 +14,7 @@ from collections.abc import (
     Callable,
     Collection,
 )
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from otp_enroll.attempt import AnswerT, Attempt, RequestT, Transition, erased, storage_errors
 from otp_enroll.core import confirming, requests, setups, transitions
@@ -37,7 +37,7 @@ from otp_enroll.view import AsyncEnrollerView, EnrollerView
 
 T = TypeVar("T")
 
-logger = logging.getLogger("otp_enroll")
+logger: Final = logging.getLogger("otp_enroll")
 
 
 async def _pause(seconds: float) -> None:

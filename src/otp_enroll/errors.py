@@ -271,7 +271,7 @@ class TooManyAttemptsError(EnrollmentError):
     def __init__(self, method: str, retry_at: datetime) -> None:
         super().__init__()
         self.method = method
-        self.retry_at = retry_at
+        self.retry_at: datetime | None = retry_at
 
 
 class LockedError(EnrollmentError):
@@ -319,7 +319,7 @@ class AdapterError(StorageError):
     def __init__(self, fault: str) -> None:
         super().__init__()
         self.fault = fault
-        self.args = (f"{self.sentence}: {fault}",)
+        self.args: tuple[Any, ...] = (f"{self.sentence}: {fault}",)
 
 
 class RecordTooNewError(StorageError):
@@ -350,7 +350,7 @@ class CorruptRecordError(StorageError):
     def __init__(self, fault: str) -> None:
         super().__init__()
         self.fault = fault
-        self.args = (f"{self.sentence}: {fault}",)
+        self.args: tuple[Any, ...] = (f"{self.sentence}: {fault}",)
 
 
 class UnreadableSecretError(EnrollmentError):

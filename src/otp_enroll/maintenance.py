@@ -24,7 +24,7 @@ from otp_enroll.storage.protocol import (
 )
 from otp_enroll.verbs import AsyncVerbs, Verbs, as_it_is
 
-logger = logging.getLogger("otp_enroll")
+logger: Final = logging.getLogger("otp_enroll")
 
 PAGE: Final = 1000
 """Ids that are asked of a store at a time."""

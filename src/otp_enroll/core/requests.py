@@ -104,9 +104,9 @@ class Request:
 class Begin(Request):
     """Make a secret and show it."""
 
-    verb = "begin"
-    opens = "judged"
-    draws = "setup"
+    verb: ClassVar[str] = "begin"
+    opens: ClassVar[Opens] = "judged"
+    draws: ClassVar[Draws] = "setup"
 
     account_name: str
     authenticator: str | None = None
@@ -124,7 +124,7 @@ class OfSetup(Request):
     """A verb that its caller may use who holds the id of the live setup."""
 
     opens: ClassVar[Opens] = "setup"
-    sees_expired = True
+    sees_expired: ClassVar[bool] = True
 
     setup_id: SetupId
 
@@ -139,23 +139,23 @@ class OfSetup(Request):
 class Resume(OfSetup):
     """Show the live setup again."""
 
-    verb = "resume"
+    verb: ClassVar[str] = "resume"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel(OfSetup):
     """Give the live setup up."""
 
-    verb = "cancel"
-    opens = "nothing"
+    verb: ClassVar[str] = "cancel"
+    opens: ClassVar[Opens] = "nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirm(OfSetup):
     """Prove the live setup with a code of it."""
 
-    verb = "confirm"
-    draws = "recovery"
+    verb: ClassVar[str] = "confirm"
+    draws: ClassVar[Draws] = "recovery"
 
     code: TypedCode
     accept: Collection[str] = ("code",)
@@ -177,7 +177,7 @@ class Confirm(OfSetup):
 class CheckKeyCopy(OfSetup):
     """Compare a copy of the live setup's key with the key."""
 
-    verb = "check_key_copy"
+    verb: ClassVar[str] = "check_key_copy"
 
     copy: TypedKey
 
@@ -197,8 +197,8 @@ class CheckKeyCopy(OfSetup):
 class Verify(Request):
     """Judge a code."""
 
-    verb = "verify"
-    opens = "judged"
+    verb: ClassVar[str] = "verify"
+    opens: ClassVar[Opens] = "judged"
 
     code: TypedCode
     code_purpose: str
@@ -224,8 +224,8 @@ class Verify(Request):
 class Disable(Request):
     """Remove one authenticator, or all."""
 
-    verb = "disable"
-    opens = "judged"
+    verb: ClassVar[str] = "disable"
+    opens: ClassVar[Opens] = "judged"
 
     authenticator: str | None = None
 
@@ -240,9 +240,9 @@ class Disable(Request):
 class RegenerateRecoveryCodes(Request):
     """Make a new set of recovery codes; none of the old set is taken as proof."""
 
-    verb = "regenerate_recovery_codes"
-    opens = "judged"
-    draws = "recovery"
+    verb: ClassVar[str] = "regenerate_recovery_codes"
+    opens: ClassVar[Opens] = "judged"
+    draws: ClassVar[Draws] = "recovery"
 
     accept: Collection[str] = ("code",)
 
@@ -251,7 +251,7 @@ class RegenerateRecoveryCodes(Request):
 class Rename(Request):
     """Call an authenticator something else."""
 
-    verb = "rename"
+    verb: ClassVar[str] = "rename"
 
     authenticator: str
     new_name: str
@@ -267,7 +267,7 @@ class Rename(Request):
 class Erase(Request):
     """Delete the row."""
 
-    verb = "erase"
+    verb: ClassVar[str] = "erase"
 
     def check(self) -> None:
         """As ``Request.check``."""
@@ -282,20 +282,20 @@ class Erase(Request):
 class AskStatus(Request):
     """Tell the state."""
 
-    verb = "status"
+    verb: ClassVar[str] = "status"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purge(Request):
     """Drop the setup if it is expired."""
 
-    verb = "purge_expired"
-    sees_expired = True
+    verb: ClassVar[str] = "purge_expired"
+    sees_expired: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reseal(Request):
     """Seal anew what the cipher wants sealed anew."""
 
-    verb = "reseal"
-    opens = "stale"
+    verb: ClassVar[str] = "reseal"
+    opens: ClassVar[Opens] = "stale"

@@ -382,7 +382,7 @@ class SQLAlchemyStore:
         self, bind: Engine | Connection | Session | scoped_session[Session], table: Table
     ) -> None:
         bind = bind() if isinstance(bind, scoped_session) else bind
-        self.joined = not isinstance(bind, Engine)
+        self.joined: bool = not isinstance(bind, Engine)
         if isinstance(bind, Engine):
             self._waiting, options = _own(bind)
             self._turns = _Turns(threading.Lock)
@@ -513,7 +513,7 @@ class AsyncSQLAlchemyStore:
         table: Table,
     ) -> None:
         bind = bind() if isinstance(bind, async_scoped_session) else bind
-        self.joined = not isinstance(bind, AsyncEngine)
+        self.joined: bool = not isinstance(bind, AsyncEngine)
         if isinstance(bind, AsyncEngine):
             self._waiting, options = _own(bind.sync_engine)
             self._turns = _Turns(asyncio.Lock)

@@ -36,7 +36,7 @@ class Account:
     """One account, with several desks at which its owner or a guesser shows up."""
 
     def __init__(self, kit: Kit, desks: Sequence[Desk], clock: FrozenClock) -> None:
-        self.user_id = kit.names.new()
+        self.user_id: str = kit.names.new()
         self.clock = clock
         self.desks = desks
         self.recovery_codes: tuple[str, ...] = ()

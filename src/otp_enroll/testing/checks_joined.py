@@ -35,7 +35,7 @@ class Transaction:
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
         store: object = getattr(caller.target, "store", None)
-        self.store = Handle(store, caller.worker)
+        self.store: Handle = Handle(store, caller.worker)
         joined: object = getattr(store, "joined", None)
         require(joined is True, f"joined of a joined store is {joined!r} and not True")
 
