@@ -69,7 +69,7 @@ def failures(report: Report) -> list[str]:
 def test_broken_store_is_killed(kind: Any) -> None:
     """Each broken store fails the check that is meant for its mistake."""
     result = judged(kind.killer, broken_stores.inputs_for(kind))
-    assert (result.verdict, result.seconds < 10) == ("failed", True), str(result)
+    assert result.verdict == "failed", str(result)
 
 
 @pytest.mark.parametrize("kind", broken(joined=True))
@@ -148,11 +148,10 @@ def test_correct_store_is_ok() -> None:
 @pytest.mark.parametrize("number", range(RUNS))
 @pytest.mark.parametrize("kind", [MemoryStore, AsyncMemoryStore])
 def test_memory_stores_are_ok(kind: type[Any], number: int) -> None:
-    """The stores in memory pass, run after run, within ten seconds."""
+    """The stores in memory pass, run after run."""
     store = kind()
     report = run(lambda: contextlib.nullcontext(store))
     assert (failures(report), report.ok, report.level) == ([], True, "core")
-    assert sum(result.seconds for result in report.results) < 10
     assert store.user_ids() == [] if kind is MemoryStore else store._store.user_ids() == []
 
 
@@ -165,7 +164,7 @@ def test_memory_stores_are_ok(kind: type[Any], number: int) -> None:
     ],
 )
 def test_sqlite_stores_are_ok(name: str, breaking: Any, number: int, path: Path) -> None:
-    """The SQLite stores pass every check, run after run, within ten seconds."""
+    """The SQLite stores pass every check, run after run."""
     report = run(
         getattr(broken_races, name),
         import_path=f"broken_races:{name}",
@@ -178,7 +177,6 @@ def test_sqlite_stores_are_ok(name: str, breaking: Any, number: int, path: Path)
     assert report.level == "core+process+joined+fault"
     assert report.unchecked == (() if name == "open_sqlite" else ("read-only",))
     assert ("not checked" in str(report)) is bool(report.unchecked)
-    assert sum(result.seconds for result in report.results) < 10
 
 
 def test_pessimistic_app_has_no_conflict(path: Path) -> None:
