@@ -18,7 +18,7 @@ from typing import Any
 from broken_stores import Correct, Found, Record, Table
 from otp_enroll.storage.sqlite import AsyncSQLiteStore, SQLiteStore
 
-MOMENT = 0.002
+MOMENT = 0.02
 """Seconds between a look and an act, so that no test of a mistake can miss it."""
 
 PATH = "STORE_CONTRACT_PATH"
