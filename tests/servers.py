@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
@@ -35,8 +35,8 @@ from urllib.parse import quote
 import pytest
 from typing_extensions import Self, override
 
-from otp_enroll import AsyncEnroller, Enroller, Unencrypted, errors
-from otp_enroll.storage.protocol import AsyncEnrollmentStore, EnrollmentStore
+from otp_enroll import AsyncEnroller, Enroller, StoredEnrollment, Unencrypted, errors
+from otp_enroll.storage.protocol import AsyncEnrollmentStore, EnrollmentStore, ListingStore
 from otp_enroll.testing import FakeAuthenticator, FrozenClock
 
 HOST: Final = "127.0.0.1"
@@ -613,6 +613,70 @@ def running_loop() -> Generator[asyncio.AbstractEventLoop]:
         thread.join()
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
+
+
+def record(user_id: str = "user-42", **changes: Any) -> StoredEnrollment:
+    """Make a record for a store, plain but for the changes."""
+    plain = StoredEnrollment(
+        user_id=user_id,
+        revision="1" * 32,
+        state="disabled",
+        setup_expires_at=None,
+        changed_at=7,
+        document="{}",
+    )
+    return replace(plain, **changes)
+
+
+def all_fail(store: ListingStore) -> None:
+    """Assert that every call is an error: the server is out of reach."""
+    for call in (
+        partial(store.load, "user-42"),
+        partial(store.save, record(revision="2" * 32), expected="1" * 32),
+        partial(store.delete, "user-42"),
+        store.user_ids,
+    ):
+        with pytest.raises(errors.StorageError):
+            call()
+
+
+def cut_around_a_save(proxy: Proxy, store: EnrollmentStore, *, delivered: bool) -> None:
+    """Lose the reply of a save, or the save itself, and try again.
+
+    Args:
+        proxy: The way to the server.
+        store: On that way, connected already; its client sends everything once.
+        delivered: Whether the write lands.
+    """
+    first, second = record(), record(revision="2" * 32, document='"unmistakable"')
+    store.save(first, expected=None)
+    proxy.cut_at(b"unmistakable", deliver=delivered)
+    with pytest.raises(errors.StorageError):
+        store.save(second, expected=first.revision)
+    assert proxy.cuts == 1
+    assert store.load("user-42") == (second if delivered else first)
+    assert store.save(second, expected=first.revision) is not delivered
+
+
+def cut_at_a_load(proxy: Proxy, store: ListingStore, direct: EnrollmentStore) -> None:
+    """Lose a load and its reply, and then the way to the server; ``direct`` has another one."""
+    store.save(record("unmistakable"), expected=None)
+    for deliver in (True, False):
+        proxy.cut_at(b"unmistakable", deliver=deliver)
+        with pytest.raises(errors.StorageError):
+            store.load("unmistakable")
+    proxy.close()
+    all_fail(store)
+    assert direct.load("unmistakable") == record("unmistakable")
+
+
+def crash(server: Server, store: ListingStore) -> None:
+    """Let the server crash after a save, and start it again."""
+    assert store.save(record(), expected=None) is True
+    server.kill()
+    all_fail(store)
+    server.start()
+    assert store.load("user-42") == record()
 
 
 ROUNDS: Final = 25

@@ -20,7 +20,15 @@ PROJECT = ROOT.parent.parent
 FLOORS: list[tuple[str, ...]] = [
     ("errors", "events", "policy"),
     ("core",),
-    ("provisioning", "storage", "storage.protocol", "storage.codec"),
+    (
+        "provisioning",
+        "storage",
+        "storage.protocol",
+        "storage.sql",
+        "storage.json_reader",
+        "storage.document",
+        "storage.codec",
+    ),
     ("settings", "attempt"),
     ("verbs", "view", "maintenance"),
     ("enroller",),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, cast
 
 from otp_enroll.attempt import storage_errors
 from otp_enroll.core import requests, transitions
-from otp_enroll.core.decision import ResealReport
+from otp_enroll.core.decision import Resealed, ResealReport
 from otp_enroll.errors import (
     CorruptRecordError,
     RecordTooNewError,
@@ -28,6 +29,58 @@ logger: Final = logging.getLogger("otp_enroll")
 
 PAGE: Final = 1000
 """Ids that are asked of a store at a time."""
+
+
+@contextmanager
+def _purging(user_id: str) -> Generator[None]:
+    """Pass over a row that cannot be read, or that is busy."""
+    try:
+        yield
+    except (CorruptRecordError, RecordTooNewError, StoreContentionError) as error:
+        logger.warning("purge_expired passed over %s: %s", user_id, error)
+
+
+class _Tally:
+    """What a reseal has done so far: told row by row, it makes the report."""
+
+    __slots__ = ("_busy", "_examined", "_most", "_resealed", "_unreadable")
+
+    def __init__(self, limit: int | None) -> None:
+        self._most = checked_limit(limit)
+        self._examined = self._resealed = self._unreadable = self._busy = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many rows as allowed were written."""
+        return self._resealed == self._most
+
+    @contextmanager
+    def looking_at(self, user_id: str) -> Generator[None]:
+        """Count a row, and pass over it if it cannot be read, or is busy."""
+        self._examined += 1
+        try:
+            yield
+        except StoreContentionError:
+            self._busy += 1
+        except (CorruptRecordError, RecordTooNewError, UnreadableSecretError) as error:
+            self._unreadable += 1
+            logger.warning("reseal passed over %s: %s", user_id, error)
+
+    def add(self, user_id: str, done: Resealed) -> None:
+        """Count what was done to a row."""
+        self._resealed += done.written
+        self._unreadable += done.unreadable
+        if done.unreadable:
+            logger.warning("reseal found a secret of %s that no key opens", user_id)
+
+    def report(self, *, stopped: bool = False) -> ResealReport:
+        """Sum it up, ``stopped`` if rows were left."""
+        return ResealReport(
+            examined=self._examined,
+            resealed=self._resealed,
+            unreadable=self._unreadable,
+            complete=not stopped and not self._busy,
+        )
 
 
 class Maintenance(Verbs):
@@ -52,11 +105,9 @@ class Maintenance(Verbs):
         for user_id in self._ids(setup_expired_before=self._settings.now() + 1):
             if purged == most:
                 break
-            try:
+            with _purging(user_id):
                 request = requests.Purge(user_id=user_id)
                 purged += self._apply(transitions.purge_expired, request, as_it_is)
-            except (CorruptRecordError, RecordTooNewError, StoreContentionError) as error:
-                logger.warning("purge_expired passed over %s: %s", user_id, error)
         return purged
 
     def reseal(self, *, limit: int | None = None) -> ResealReport:
@@ -65,29 +116,14 @@ class Maintenance(Verbs):
         Raises:
             TypeError: The store cannot list ids.
         """
-        examined = resealed = unreadable = busy = 0
-        most = checked_limit(limit)
+        tally = _Tally(limit)
         for user_id in self._ids():
-            if resealed == most:
-                return ResealReport(
-                    examined=examined, resealed=resealed, unreadable=unreadable, complete=False
-                )
-            examined += 1
-            try:
+            if tally.is_full:
+                return tally.report(stopped=True)
+            with tally.looking_at(user_id):
                 request = requests.Reseal(user_id=user_id)
-                done = self._apply(transitions.reseal, request, as_it_is)
-                resealed += done.written
-                unreadable += done.unreadable
-                if done.unreadable:
-                    logger.warning("reseal found a secret of %s that no key opens", user_id)
-            except StoreContentionError:
-                busy += 1
-            except (CorruptRecordError, RecordTooNewError, UnreadableSecretError) as error:
-                unreadable += 1
-                logger.warning("reseal passed over %s: %s", user_id, error)
-        return ResealReport(
-            examined=examined, resealed=resealed, unreadable=unreadable, complete=not busy
-        )
+                tally.add(user_id, self._apply(transitions.reseal, request, as_it_is))
+        return tally.report()
 
     def _ids(self, *, setup_expired_before: int | None = None) -> Iterator[str]:
         listing = cast("ListingStore", listed(self._store))
@@ -117,38 +153,21 @@ class AsyncMaintenance(AsyncVerbs):
         async for user_id in self._ids(setup_expired_before=self._settings.now() + 1):
             if purged == most:
                 break
-            try:
+            with _purging(user_id):
                 request = requests.Purge(user_id=user_id)
                 purged += await self._apply(transitions.purge_expired, request, as_it_is)
-            except (CorruptRecordError, RecordTooNewError, StoreContentionError) as error:
-                logger.warning("purge_expired passed over %s: %s", user_id, error)
         return purged
 
     async def reseal(self, *, limit: int | None = None) -> ResealReport:
         """As ``Enroller.reseal``."""
-        examined = resealed = unreadable = busy = 0
-        most = checked_limit(limit)
+        tally = _Tally(limit)
         async for user_id in self._ids():
-            if resealed == most:
-                return ResealReport(
-                    examined=examined, resealed=resealed, unreadable=unreadable, complete=False
-                )
-            examined += 1
-            try:
+            if tally.is_full:
+                return tally.report(stopped=True)
+            with tally.looking_at(user_id):
                 request = requests.Reseal(user_id=user_id)
-                done = await self._apply(transitions.reseal, request, as_it_is)
-                resealed += done.written
-                unreadable += done.unreadable
-                if done.unreadable:
-                    logger.warning("reseal found a secret of %s that no key opens", user_id)
-            except StoreContentionError:
-                busy += 1
-            except (CorruptRecordError, RecordTooNewError, UnreadableSecretError) as error:
-                unreadable += 1
-                logger.warning("reseal passed over %s: %s", user_id, error)
-        return ResealReport(
-            examined=examined, resealed=resealed, unreadable=unreadable, complete=not busy
-        )
+                tally.add(user_id, await self._apply(transitions.reseal, request, as_it_is))
+        return tally.report()
 
     async def _ids(self, *, setup_expired_before: int | None = None) -> AsyncIterator[str]:
         listing = cast("AsyncListingStore", listed(self._store))

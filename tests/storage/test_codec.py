@@ -34,6 +34,7 @@ from otp_enroll.policy import Parameters
 from otp_enroll.storage import codec
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.codec import Envelope, decode, encode, seal_context
+from otp_enroll.storage.json_reader import Reader
 from otp_enroll.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.requirement("R-93")
@@ -747,7 +748,7 @@ def test_tracebacks_of_damage_can_be_printed() -> None:
 
 def test_the_reader_shows_its_place_alone() -> None:
     """An object under examination prints where it stands, and nothing that is in it."""
-    assert repr(codec._Reader({"sealed": SHOWN["first secret"]}, "document")) == "_Reader(document)"
+    assert repr(Reader({"sealed": SHOWN["first secret"]}, "document")) == "Reader(document)"
 
 
 def test_faults_name_the_place_and_not_the_value() -> None:

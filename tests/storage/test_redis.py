@@ -21,28 +21,16 @@ from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 import servers
-from otp_enroll import StoredEnrollment
 from otp_enroll.errors import CorruptRecordError, StorageError
 from otp_enroll.storage.redis import AsyncRedisStore, RedisStore
 from otp_enroll.testing import FrozenClock, run
 
 redis_server = servers.redis_server
 redis_cluster = servers.redis_cluster
+record = servers.record
 
 KINDS: Final = ("redis", "decoding", "cluster", "async", "async-cluster")
 PLACE: Final = "OTP_ENROLL_TEST_REDIS"
-
-
-def record(user_id: str = "user-42", **changes: Any) -> StoredEnrollment:
-    plain = StoredEnrollment(
-        user_id=user_id,
-        revision="1" * 32,
-        state="disabled",
-        setup_expires_at=None,
-        changed_at=7,
-        document="{}",
-    )
-    return replace(plain, **changes)
 
 
 @dataclass
@@ -410,32 +398,14 @@ def test_connection_lost_around_a_save(
     site: Site, proxied: tuple[servers.Proxy, Any], delivered: bool
 ) -> None:
     """A reply that is lost is an error, whether the write landed or not, and nothing is half."""
-    proxy, store = proxied
-    first, second = record(), record(revision="2" * 32, document='"unmistakable"')
-    store.save(first, expected=None)
-    proxy.cut_at(b"unmistakable", deliver=delivered)
-    with pytest.raises(StorageError):
-        store.save(second, expected=first.revision)
-    assert proxy.cuts == 1
-    assert store.load("user-42") == (second if delivered else first)
-    assert store.save(second, expected=first.revision) is not delivered
+    servers.cut_around_a_save(*proxied, delivered=delivered)
 
 
 @kinds("redis", "async")
 @pytest.mark.requirement("R-62")
 def test_connection_lost_at_a_load(site: Site, proxied: tuple[servers.Proxy, Any]) -> None:
     """A load whose connection breaks is an error and never "not enrolled"."""
-    proxy, store = proxied
-    store.save(record("unmistakable"), expected=None)
-    for deliver in (True, False):
-        proxy.cut_at(b"unmistakable", deliver=deliver)
-        with pytest.raises(StorageError):
-            store.load("unmistakable")
-    proxy.close()
-    for call in (partial(store.load, "unmistakable"), partial(store.delete, "x"), store.user_ids):
-        with pytest.raises(StorageError):
-            call()
-    assert site.store().load("unmistakable") == record("unmistakable")
+    servers.cut_at_a_load(*proxied, site.store())
 
 
 @kinds("redis")
@@ -460,14 +430,7 @@ def test_script_that_is_sent_twice(site: Site) -> None:
 @pytest.mark.requirement("R-62")
 def test_server_that_crashes(site: Site) -> None:
     """With ``appendfsync always`` a crash loses nothing; meanwhile calls are errors."""
-    store = site.store(retry=Retry(NoBackoff(), 0))
-    assert store.save(record(), expected=None) is True
-    site.server.kill()
-    for call in (partial(store.load, "user-42"), partial(store.save, record(), expected=None)):
-        with pytest.raises(StorageError):
-            call()
-    site.server.start()
-    assert store.load("user-42") == record()
+    servers.crash(site.server, site.store(retry=Retry(NoBackoff(), 0)))
 
 
 # --- a server that is set up to forget ---

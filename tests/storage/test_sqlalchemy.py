@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -40,7 +40,7 @@ from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 import servers
-from otp_enroll import Override, StoredEnrollment, errors
+from otp_enroll import Override, errors
 from otp_enroll.errors import StorageError
 from otp_enroll.storage.sqlalchemy import (
     AsyncSQLAlchemyStore,
@@ -54,6 +54,7 @@ from otp_enroll.testing import FrozenClock, run
 
 postgresql = servers.postgresql
 mariadb = servers.mariadb
+record = servers.record
 
 SYNC: Final = {
     "psycopg": "postgresql+psycopg",
@@ -73,18 +74,6 @@ ON_SERVERS: Final = tuple(name for name in DRIVERS if "sqlite" not in name)
 URL: Final = "OTP_ENROLL_TEST_URL"
 LOCK_LIMIT: Final = 20.0
 """Seconds in which a call that waits five for a lock must have ended on a slow machine."""
-
-
-def record(user_id: str = "user-42", **changes: Any) -> StoredEnrollment:
-    plain = StoredEnrollment(
-        user_id=user_id,
-        revision="1" * 32,
-        state="disabled",
-        setup_expires_at=None,
-        changed_at=7,
-        document="{}",
-    )
-    return replace(plain, **changes)
 
 
 class Base(DeclarativeBase):
@@ -786,32 +775,14 @@ def test_connection_lost_around_a_save(
     site: Site, proxied: tuple[servers.Proxy, Any], delivered: bool
 ) -> None:
     """A reply that is lost is an error, whether the write landed or not, and nothing is half."""
-    proxy, store = proxied
-    first, second = record(), record(revision="2" * 32, document='"unmistakable"')
-    store.save(first, expected=None)
-    proxy.cut_at(b"unmistakable", deliver=delivered)
-    with pytest.raises(StorageError):
-        store.save(second, expected=first.revision)
-    assert proxy.cuts == 1
-    assert store.load("user-42") == (second if delivered else first)
-    assert store.save(second, expected=first.revision) is not delivered
+    servers.cut_around_a_save(*proxied, delivered=delivered)
 
 
 @drivers("psycopg", "asyncpg", "pymysql", "aiomysql", "asyncmy")
 @pytest.mark.requirement("R-62")
 def test_connection_lost_at_a_load(site: Site, proxied: tuple[servers.Proxy, Any]) -> None:
     """A load whose connection breaks is an error and never "not enrolled"."""
-    proxy, store = proxied
-    store.save(record("unmistakable"), expected=None)
-    for deliver in (True, False):
-        proxy.cut_at(b"unmistakable", deliver=deliver)
-        with pytest.raises(StorageError):
-            store.load("unmistakable")
-    proxy.close()
-    for _ in range(2):
-        with pytest.raises(StorageError):
-            store.load("unmistakable")
-    assert site.store().load("unmistakable") == record("unmistakable")
+    servers.cut_at_a_load(*proxied, site.store())
 
 
 @drivers("psycopg", "pymysql")
@@ -837,19 +808,7 @@ def test_code_whose_reply_was_lost(
 def test_server_that_crashes(site: Site, request: pytest.FixtureRequest) -> None:
     """What a save stored is there after a crash of the server, and meanwhile calls are errors."""
     server = request.getfixturevalue("postgresql" if site.dialect == "postgresql" else "mariadb")
-    store = site.store(pool_pre_ping=True)
-    assert store.save(record(), expected=None) is True
-    server.kill()
-    for call in (
-        partial(store.load, "user-42"),
-        partial(store.save, record(revision="2" * 32), expected="1" * 32),
-        partial(store.delete, "user-42"),
-        store.user_ids,
-    ):
-        with pytest.raises(StorageError):
-            call()
-    server.start()
-    assert store.load("user-42") == record()
+    servers.crash(server, site.store(pool_pre_ping=True))
 
 
 def test_error_shows_no_document(site: Site, own: bool) -> None:

@@ -12,8 +12,9 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from otp_enroll.django.conf import enroller_path, get_enroller
 from otp_enroll.django.fields import VENDORS
-from otp_enroll.django.store import LOCK_SECONDS, DjangoStore
+from otp_enroll.django.store import DjangoStore
 from otp_enroll.storage.protocol import Unencrypted
+from otp_enroll.storage.sql import LOCK_SECONDS
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # whatever Django passes

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from django.db import models
 from typing_extensions import override
 
 from otp_enroll.django.fields import ExactCharField, ExactTextField
-
-LENGTHS: Final = {"user_id": 190, "revision": 32, "state": 9}
-"""Characters that a column holds."""
+from otp_enroll.storage.protocol import LENGTHS
 
 
 class Enrollment(models.Model):

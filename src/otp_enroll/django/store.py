@@ -12,25 +12,20 @@ from django.db import DEFAULT_DB_ALIAS, Error, IntegrityError, connections
 from django.db.models import QuerySet
 from django.db.transaction import TransactionManagementError, mark_for_rollback_on_error
 
-from otp_enroll.django.models import LENGTHS, Enrollment
+from otp_enroll.django.models import Enrollment
 from otp_enroll.errors import StorageError
-from otp_enroll.storage.protocol import StoredEnrollment
+from otp_enroll.storage.protocol import FIELDS, StoredEnrollment
+from otp_enroll.storage.sql import is_duplicate, is_lost_race, record_of, row_of
 
 OWN_ALIAS: Final = "otp_enroll"
 """The entry of ``DATABASES`` that a store in own mode takes unless it is told another."""
-
-LOCK_SECONDS: Final = 5
-"""How long a call on that alias should wait for a lock; the alias's ``OPTIONS`` have to say so."""
-
-_FIELDS: Final = ("user_id", "revision", "state", "setup_expires_at", "changed_at", "document")
 
 # A conflict is no error: on PostgreSQL a failed statement would end the app's transaction. MySQL
 # undoes the statement alone, and its INSERT IGNORE would let cut text pass. Django's own INSERT
 # that ignores conflicts does not tell whether it inserted.
 _INSERT: Final = (
-    "INSERT INTO otp_enrollment"
-    " (user_id, revision, state, setup_expires_at, changed_at, document)"
-    " VALUES (%s, %s, %s, %s, %s, %s)"
+    f"INSERT INTO otp_enrollment ({', '.join(FIELDS)})"  # noqa: S608  # our own names
+    f" VALUES ({', '.join(['%s'] * len(FIELDS))})"
 )
 _CREATE: Final = {
     "sqlite": f"{_INSERT} ON CONFLICT DO NOTHING",
@@ -38,10 +33,6 @@ _CREATE: Final = {
     "mysql": _INSERT,
 }
 _DELETE: Final = "DELETE FROM otp_enrollment WHERE user_id = %s"
-
-# PostgreSQL: serialisation failure, deadlock. MySQL and MariaDB: deadlock, changed since read.
-_LOST_RACES: Final = frozenset({"40001", "40P01", 1213, 1020})
-_DUPLICATE_KEY: Final = 1062
 
 StoreT = TypeVar("StoreT", bound="_Store")
 StoreT_co = TypeVar("StoreT_co", bound="_Store", covariant=True)
@@ -85,16 +76,12 @@ class _Store:
 
     def _load(self, user_id: str) -> StoredEnrollment | None:
         with self._call():
-            found = self._rows.filter(user_id=user_id).values_list(*_FIELDS)
-            records = [StoredEnrollment(**dict(zip(_FIELDS, row, strict=True))) for row in found]
+            found = self._rows.filter(user_id=user_id).values_list(*FIELDS)
+            records = [record_of(row) for row in found]
         return records[0] if records else None
 
     def _save(self, record: StoredEnrollment, expected: str | None) -> bool:
-        values = {name: getattr(record, name) for name in _FIELDS}
-        for name, longest in LENGTHS.items():
-            # MySQL, if not strict, would cut it.
-            if len(values[name]) > longest:
-                raise ValueError(f"{name} is longer than {longest} characters")
+        values = row_of(record)
         try:
             with self._call():
                 if expected is None:
@@ -111,9 +98,9 @@ class _Store:
         # As the ORM does: the app must not go on in a transaction that the database has ended.
         with mark_for_rollback_on_error(self.alias), connection.cursor() as cursor:
             try:
-                cursor.execute(_CREATE[connection.vendor], [values[name] for name in _FIELDS])
+                cursor.execute(_CREATE[connection.vendor], [values[name] for name in FIELDS])
             except IntegrityError as error:
-                if error.args[0] == _DUPLICATE_KEY:
+                if is_duplicate(error):
                     return False
                 raise
             return bool(cursor.rowcount == 1)
@@ -185,9 +172,7 @@ def _drop_if_broken(alias: str) -> None:
 
 def _lost_a_race(error: StorageError) -> bool:
     """Tell whether the driver's exception, two causes down, asks for a repetition."""
-    driver = error.__cause__ and error.__cause__.__cause__
-    codes = (getattr(driver, "sqlstate", None), getattr(driver, "pgcode", None))
-    return not _LOST_RACES.isdisjoint((*codes, *getattr(driver, "args", ())[:1]))
+    return is_lost_race(error.__cause__ and error.__cause__.__cause__)
 
 
 class DjangoStore(_Store):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, fields
+from typing import Final, Protocol
+
+from otp_enroll.core.arguments import LONGEST_USER_ID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,13 @@ class StoredEnrollment:
     setup_expires_at: int | None
     changed_at: int
     document: str = field(repr=False)
+
+
+FIELDS: Final = tuple(one.name for one in fields(StoredEnrollment))
+"""The names of a record's fields, for columns and keys."""
+
+LENGTHS: Final = {"user_id": LONGEST_USER_ID, "revision": 32, "state": 9}
+"""How many characters a field has at most. A document may be of any length."""
 
 
 class EnrollmentStore(Protocol):

@@ -12,7 +12,7 @@ from redis import asyncio as aioredis
 from redis.exceptions import ResponseError
 
 from otp_enroll.errors import CorruptRecordError, EnrollmentError, StorageError
-from otp_enroll.storage.protocol import StoredEnrollment
+from otp_enroll.storage.protocol import FIELDS, StoredEnrollment
 
 SAVE: Final = """
 if ARGV[1] == 'create' then
@@ -23,7 +23,6 @@ return 1
 """
 """The whole of a save. It writes once, so that a full memory refuses all of it or nothing."""
 
-_FIELDS: Final = ("user_id", "revision", "state", "setup_expires_at", "changed_at", "document")
 _LISTED: Final = ("user_id", "state", "setup_expires_at")
 _POLICY: Final = "maxmemory-policy"
 _SAFE_POLICY: Final = "noeviction"
@@ -62,7 +61,7 @@ class _Commands:
         """
         how = ("create", "") if expected is None else ("replace", expected)
         sent = [self.key(record.user_id), *(one.encode() for one in how)]
-        for name in _FIELDS:
+        for name in FIELDS:
             value = getattr(record, name)
             sent += [name.encode(), b"" if value is None else str(value).encode()]
         return sent

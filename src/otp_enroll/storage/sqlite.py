@@ -14,7 +14,8 @@ from typing import Any, Final, Literal
 from typing_extensions import Self
 
 from otp_enroll.errors import StorageError
-from otp_enroll.storage.protocol import StoredEnrollment
+from otp_enroll.storage.protocol import FIELDS, StoredEnrollment
+from otp_enroll.storage.sql import record_of
 
 SCHEMA_VERSION: Final = 1
 """Kept in the file as ``PRAGMA user_version``."""
@@ -36,10 +37,7 @@ _CREATE_INDEX: Final = """
 CREATE INDEX IF NOT EXISTS otp_enrollment_setup ON otp_enrollment (setup_expires_at)
 WHERE setup_expires_at IS NOT NULL
 """
-_LOAD: Final = """
-SELECT user_id, revision, state, setup_expires_at, changed_at, document
-FROM otp_enrollment WHERE user_id = ?
-"""
+_LOAD: Final = f"SELECT {', '.join(FIELDS)} FROM otp_enrollment WHERE user_id = ?"  # noqa: S608  # ours
 _INSERT: Final = """
 INSERT INTO otp_enrollment (revision, state, setup_expires_at, changed_at, document, user_id)
 VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
@@ -59,9 +57,6 @@ ORDER BY user_id LIMIT :limit
 """
 
 
-_COLUMNS: Final = ("user_id", "revision", "state", "setup_expires_at", "changed_at", "document")
-
-
 def create_table(connection: sqlite3.Connection) -> None:
     """Create the table in a database of the app's, where it is not there yet."""
     connection.execute(_CREATE)
@@ -72,7 +67,7 @@ def _load(connection: sqlite3.Connection, user_id: str) -> StoredEnrollment | No
     cursor = connection.cursor()
     cursor.row_factory = None  # the app's connection may have one
     row = cursor.execute(_LOAD, (user_id,)).fetchone()
-    return None if row is None else StoredEnrollment(**dict(zip(_COLUMNS, row, strict=True)))
+    return None if row is None else record_of(row)
 
 
 def _save(connection: sqlite3.Connection, record: StoredEnrollment, expected: str | None) -> bool:

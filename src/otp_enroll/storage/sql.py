@@ -1,0 +1,49 @@
+"""What the stores in SQL databases have in common, whatever library speaks to the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from otp_enroll.storage.protocol import FIELDS, LENGTHS, StoredEnrollment
+
+LOCK_SECONDS: Final = 5
+"""How long a call in own mode waits for a row or table that another transaction has locked."""
+
+# PostgreSQL: serialisation failure, deadlock. MySQL and MariaDB: deadlock, changed since read.
+_LOST_RACES: Final = frozenset({"40001", "40P01", 1213, 1020})
+_DUPLICATE_KEY: Final = 1062
+
+
+def row_of(record: StoredEnrollment) -> dict[str, Any]:
+    """Return a record's values by the names of their columns.
+
+    Raises:
+        ValueError: A text that MySQL, if not strict, would cut.
+    """
+    values = {name: getattr(record, name) for name in FIELDS}
+    for name, longest in LENGTHS.items():
+        if len(values[name]) > longest:
+            raise ValueError(f"{name} is longer than {longest} characters")
+    return values
+
+
+def record_of(row: Iterable[Any]) -> StoredEnrollment:
+    """Return the record of a row whose columns are ``FIELDS``, in that order."""
+    return StoredEnrollment(**dict(zip(FIELDS, row, strict=True)))
+
+
+def is_lost_race(error: BaseException | None) -> bool:
+    """Tell whether a driver's exception means that another transaction was first."""
+    return not _LOST_RACES.isdisjoint(_codes(error))
+
+
+def is_duplicate(error: BaseException | None) -> bool:
+    """Tell whether a driver's exception means that MySQL found the key there already."""
+    return _DUPLICATE_KEY in _codes(error)
+
+
+def _codes(error: BaseException | None) -> tuple[object, ...]:
+    """Return every code that one of the drivers may have put on its exception."""
+    names = ("sqlstate", "pgcode", "errno")
+    return (*(getattr(error, name, None) for name in names), *getattr(error, "args", ())[:1])

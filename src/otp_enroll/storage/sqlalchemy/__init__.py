@@ -1,0 +1,16 @@
+"""Stores in the app's SQL database, through SQLAlchemy 2: PostgreSQL, MariaDB, MySQL or SQLite."""
+
+from otp_enroll.storage.sql import LOCK_SECONDS
+from otp_enroll.storage.sqlalchemy.engines import own_async_engine, own_engine
+from otp_enroll.storage.sqlalchemy.store import AsyncSQLAlchemyStore, SQLAlchemyStore
+from otp_enroll.storage.sqlalchemy.table import ExactString, enrollment_table
+
+__all__ = [
+    "LOCK_SECONDS",
+    "AsyncSQLAlchemyStore",
+    "ExactString",
+    "SQLAlchemyStore",
+    "enrollment_table",
+    "own_async_engine",
+    "own_engine",
+]

@@ -1,0 +1,120 @@
+"""What both flavours send, and how they read what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    CursorResult,
+    Insert,
+    Row,
+    Select,
+    String,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError, StatementError
+
+from otp_enroll.errors import StorageError
+from otp_enroll.storage.protocol import FIELDS, StoredEnrollment
+from otp_enroll.storage.sql import is_lost_race, record_of, row_of
+from otp_enroll.storage.sqlalchemy.engines import known
+
+
+class Statements:
+    """What both flavours send, built once a store, and how they read what comes back."""
+
+    def __init__(self, table: Table, dialect: Dialect) -> None:
+        columns = table.c
+        account = columns.user_id == _whole("account")
+        self._user_id = columns.user_id
+        self._state = columns.state
+        self._setup_expires_at = columns.setup_expires_at
+        # Columns and no entity: an identity map would return what it read before.
+        self.load = select(*(columns[name] for name in FIELDS)).where(account)
+        self.create = _insert(table, known(dialect))
+        self.replace = update(table).where(account, columns.revision == _whole("expected"))
+        self.delete = delete(table).where(account)
+
+    def save(
+        self, record: StoredEnrollment, expected: str | None
+    ) -> tuple[Any, dict[str, str | int | None]]:
+        """Return the statement of a save, and its parameters.
+
+        Raises:
+            ValueError: A text that is longer than its column.
+        """
+        values = row_of(record)
+        if expected is None:
+            return self.create, values
+        account = values.pop("user_id")
+        return self.replace, {**values, "account": account, "expected": expected}
+
+    def listing(
+        self, state: str | None, setup_expired_before: int | None, after: str | None, limit: int
+    ) -> Select[str]:
+        """Return the statement of ``user_ids``."""
+        wanted = select(self._user_id).order_by(self._user_id).limit(limit)
+        if state is not None:
+            wanted = wanted.where(self._state == _whole("wanted", state))
+        if setup_expired_before is not None:
+            wanted = wanted.where(self._setup_expires_at < setup_expired_before)
+        if after is not None:
+            wanted = wanted.where(self._user_id > _whole("after", after))
+        return wanted
+
+
+def _whole(name: str, value: str | None = None) -> BindParameter[str]:
+    """Return a text to compare with, which no cast to the column's type cuts to its length."""
+    return bindparam(name, value, String(), required=value is None)
+
+
+def _insert(table: Table, dialect: str) -> Insert:
+    """Build the INSERT that a duplicate neither overwrites nor, on PostgreSQL, makes fail.
+
+    There a failed statement would end the app's transaction. MySQL undoes the statement alone,
+    and its INSERT IGNORE would let cut text pass.
+    """
+    if dialect == "postgresql":
+        # RETURNING, because psycopg's row count is gone when SQLAlchemy has closed the cursor.
+        return postgresql.insert(table).on_conflict_do_nothing().returning(table.c.user_id)
+    if dialect == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return insert(table)
+
+
+def stored(result: CursorResult[Any]) -> bool:
+    """Tell whether a save found what it expected."""
+    return result.first() is not None if result.returns_rows else result.rowcount == 1
+
+
+def loaded(row: Row[Any] | None) -> StoredEnrollment | None:
+    """Return the record of a row, if there is one."""
+    return None if row is None else record_of(row)
+
+
+def lost_a_race(error: StorageError) -> bool:
+    """Tell whether the database failed because another transaction was first."""
+    cause = error.__cause__
+    return isinstance(cause, DBAPIError) and is_lost_race(cause.orig)
+
+
+@contextmanager
+def storage_errors() -> Generator[None]:
+    """Turn whatever happens into a ``StorageError``, with the cause and not its text."""
+    try:
+        yield
+    except Exception as cause:
+        if isinstance(cause, StatementError):
+            # Its text would show the document to whatever logs the chain.
+            cause.hide_parameters = True
+        raise StorageError from cause

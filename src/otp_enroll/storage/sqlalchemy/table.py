@@ -1,0 +1,59 @@
+"""The table, and the type of its texts, which every database compares byte for byte."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text
+from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects.mysql.base import MySQLTypeCompiler
+from sqlalchemy.ext.compiler import compiles
+
+from otp_enroll.storage.protocol import LENGTHS
+
+
+class ExactString(String):
+    """Text that the database compares byte for byte: no case folded, no trailing space ignored.
+
+    A type of its own because MariaDB and MySQL have no such collation in common, and which of
+    them answers is known when the table is created, not when it is declared.
+    """
+
+
+@compiles(ExactString, "postgresql")
+def _in_order_of_bytes(kind: ExactString, *_: object, **__: object) -> str:
+    return f'VARCHAR({kind.length}) COLLATE "C"'
+
+
+@compiles(ExactString, "mysql", "mariadb")
+def _without_padding(kind: ExactString, compiler: MySQLTypeCompiler, **_: object) -> str:
+    # Of the older collations even utf8mb4_bin ignores spaces at the end.
+    collation = "utf8mb4_nopad_bin" if compiler.dialect.is_mariadb else "utf8mb4_0900_bin"
+    return f"VARCHAR({kind.length}) CHARACTER SET utf8mb4 COLLATE {collation}"
+
+
+def enrollment_table(
+    metadata: MetaData, *, name: str = "otp_enrollment", schema: str | None = None
+) -> Table:
+    """Declare the table, for ``metadata.create_all`` or a migration.
+
+    Args:
+        metadata: The app's.
+        name: The table's name.
+        schema: The schema that it is in, if not the connection's own.
+    """
+    document = Text().with_variant(
+        mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+    )
+    return Table(
+        name,
+        metadata,
+        Column("user_id", ExactString(LENGTHS["user_id"]), primary_key=True),
+        Column("revision", ExactString(LENGTHS["revision"]), nullable=False),
+        Column("state", ExactString(LENGTHS["state"]), nullable=False),
+        Column("setup_expires_at", BigInteger, index=True),
+        Column("changed_at", BigInteger, nullable=False),
+        Column("document", document, nullable=False),
+        schema=schema,
+        # MyISAM, which an old server may make, knows no transaction.
+        mysql_engine="InnoDB",
+        mariadb_engine="InnoDB",
+    )
