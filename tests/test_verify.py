@@ -655,6 +655,17 @@ def test_typed_proof_is_spent_by_the_change(verb: str, flow: Any) -> None:
         flow.enroller.verify(USER, phone.code())
 
 
+@pytest.mark.requirement("R-52", "R-63")
+def test_proof_that_removes_one_authenticator_is_spent_for_those_that_stay(flow: Any) -> None:
+    """The code that removed another authenticator does not log in after that."""
+    phone, _ = flow.enroll()
+    flow.add("tablet", phone.code())
+    flow.clock.advance(30)
+    flow.enroller.disable(USER, proof=phone.code(), authenticator="tablet")
+    with pytest.raises(errors.CodeReusedError):
+        flow.enroller.verify(USER, phone.code())
+
+
 @pytest.mark.requirement("R-52")
 @pytest.mark.parametrize("verb", ["begin", "disable", "regenerate_recovery_codes"])
 def test_wrong_proof_is_counted_and_changes_nothing_else(verb: str, flow: Any) -> None:
