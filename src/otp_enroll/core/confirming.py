@@ -14,14 +14,16 @@ from otp_enroll import events
 from otp_enroll.core import oath, requests
 from otp_enroll.core.budget import Budgets, CodeBudget, Waits
 from otp_enroll.core.decision import Decision, Facts, FreshRecovery, SetupConfirmed
-from otp_enroll.core.recovery import FreshCodes, RecoverySet
+from otp_enroll.core.recovery import CodesShown, RecoverySet
 from otp_enroll.core.setups import live_setup
+from otp_enroll.core.sheet_number import sheet_number
 from otp_enroll.core.states import (
     Authenticator,
     Confirmed,
     Enrollment,
     Setup,
     is_confirmed,
+    setup_of,
     with_setup,
     without_setup,
 )
@@ -108,7 +110,7 @@ def _swapped(
     )
     codes = None
     if after.recovery.left == 0:
-        after, codes, issued = with_new_recovery_codes(after, facts)
+        after, codes, issued = with_new_recovery_codes(after, facts, setup_of(enrollment))
         tale.append(issued)
     answer = SetupConfirmed(
         authenticator=proved.name,
@@ -120,8 +122,8 @@ def _swapped(
 
 
 def with_new_recovery_codes(
-    confirmed: Confirmed, facts: Facts
-) -> tuple[Confirmed, FreshCodes, events.RecoveryCodesIssued]:
+    confirmed: Confirmed, facts: Facts, proved: Setup | None = None
+) -> tuple[Confirmed, CodesShown, events.RecoveryCodesIssued]:
     """Replace the whole set, which also ends a wait of recovery codes."""
     fresh = facts.drawn(FreshRecovery)
     codes = fresh.codes.canonical()
@@ -130,7 +132,15 @@ def with_new_recovery_codes(
         recovery=RecoverySet.issue(facts.user_id, fresh.salt, codes),
         budgets=replace(confirmed.budgets, recovery=Waits()),
     )
-    return renewed, fresh.codes, facts.event(events.RecoveryCodesIssued, count=len(codes))
+    shown = CodesShown(
+        codes=fresh.codes,
+        number=sheet_number("recovery codes", fresh.salt),
+        issuer=proved.issuer if proved else facts.issuer,
+        account_name=proved.account_name if proved else None,
+        at=facts.now,
+        policy=facts.policy,
+    )
+    return renewed, shown, facts.event(events.RecoveryCodesIssued, count=len(codes))
 
 
 def _count_wrong_code(

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Generic, Literal, TypeVar
 
-from otp_enroll.core.recovery import FreshCodes
+from otp_enroll.core.recovery import CodesShown, FreshCodes
 from otp_enroll.core.secret import Secret, SetupId
+from otp_enroll.core.sheet_number import sheet_number
 from otp_enroll.core.states import Authenticator, Enrollment, Setup
 from otp_enroll.errors import EnrollmentError, UnreadableSecretError
 from otp_enroll.events import Event
@@ -139,7 +140,7 @@ class Decision(Generic[AnswerT_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupShown:
-    """A live setup with what only the holder of its id is shown.
+    """A live setup with what only the holder of its id is shown, ``at`` in Unix seconds.
 
     ``replaces`` says whether an authenticator has its name, ``beside`` whether any one works.
     """
@@ -149,6 +150,8 @@ class SetupShown:
     secret: Secret
     replaces: bool
     beside: bool
+    at: int
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +161,7 @@ class SetupConfirmed:
     authenticator: str
     replaced: bool
     removed: tuple[str, ...]
-    codes: FreshCodes | None
+    codes: CodesShown | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +174,11 @@ class AuthenticatorStatus:
     confirmed_at: datetime
     last_used_at: datetime | None
 
+    @property
+    def sheet_number(self) -> str:
+        """The number on the paper with its key; a paper with another number is void."""
+        return sheet_number("key", self.id.encode())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
@@ -182,6 +190,7 @@ class Status:
         required: Whether login must ask for a code: the state is confirmed.
         authenticators: The confirmed ones.
         recovery_codes_left: Unspent recovery codes, or ``None`` unless confirmed.
+        recovery_sheet_number: The number on the paper with them, or ``None`` if no set was made.
         setup_expires_at: When the live setup expires, or ``None`` where there is none.
         retry_at: When the next code is judged, or ``None`` if now, or if ``locked``.
         recovery_retry_at: The same for recovery codes.
@@ -194,6 +203,7 @@ class Status:
     required: bool
     authenticators: tuple[AuthenticatorStatus, ...] = ()
     recovery_codes_left: int | None = None
+    recovery_sheet_number: str | None = None
     setup_expires_at: datetime | None = None
     retry_at: datetime | None = None
     recovery_retry_at: datetime | None = None

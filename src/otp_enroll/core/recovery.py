@@ -13,7 +13,9 @@ from typing import Final
 
 from otp_enroll.core.budget import Extra
 from otp_enroll.core.redacted import Redacted
+from otp_enroll.core.sheet_number import sheet_number
 from otp_enroll.core.typed_text import CROCKFORD, TypedCode
+from otp_enroll.policy import Policy
 
 CODE_BYTES: Final = 15
 """Random bytes in a recovery code: 120 bits, 24 Crockford characters (SP 800-63B-4 §3.1.2.2)."""
@@ -37,6 +39,27 @@ class FreshCodes(Redacted):
             _spelt(self._raw[start : start + CODE_BYTES])
             for start in range(0, len(self._raw), CODE_BYTES)
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodesShown:
+    """A new set, with what its sheet says besides the codes.
+
+    Attributes:
+        codes: The codes.
+        number: The sheet number.
+        issuer: Whose codes they are.
+        account_name: The account, where the verb knows it: a record keeps none.
+        at: When they were made, in Unix seconds.
+        policy: The policy in force.
+    """
+
+    codes: FreshCodes
+    number: str
+    issuer: str
+    account_name: str | None = None
+    at: int
+    policy: Policy
 
 
 def _spelt(raw: bytes) -> str:
@@ -72,6 +95,11 @@ class RecoverySet:
     def left(self) -> int:
         """Unspent codes."""
         return self.spent.count(False)
+
+    @property
+    def sheet_number(self) -> str | None:
+        """The number of the paper with this set, or ``None`` if it has no codes."""
+        return sheet_number("recovery codes", self.salt) if self.digests else None
 
     def find(self, user_id: str, typed: TypedCode) -> int | None:
         """Return the place of a code in the set, spent or not; all are compared."""

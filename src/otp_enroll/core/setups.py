@@ -101,6 +101,8 @@ def _staged(
             secret=fresh.secret,
             replaces=old is not None,
             beside=is_confirmed(enrollment),
+            at=facts.now,
+            policy=facts.policy,
         ),
         enrollment=with_setup(enrollment, setup),
         events=(*told, facts.event(events.SetupBegun, setup, replaces=old is not None)),
@@ -120,6 +122,8 @@ def resume(enrollment: Enrollment, request: requests.Resume, facts: Facts) -> De
         secret=facts.secret(setup.authenticator_id),
         replaces=is_confirmed(enrollment) and enrollment.named(setup.name) is not None,
         beside=is_confirmed(enrollment),
+        at=facts.now,
+        policy=facts.policy,
     )
     return Decision(shown, events=(facts.event(events.SetupResumed, setup),))
 

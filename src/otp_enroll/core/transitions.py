@@ -31,7 +31,7 @@ from otp_enroll.core.decision import (
 )
 from otp_enroll.core.judging import judge
 from otp_enroll.core.proofs import Verification, prove
-from otp_enroll.core.recovery import FreshCodes
+from otp_enroll.core.recovery import CodesShown
 from otp_enroll.core.states import (
     Authenticator,
     Confirmed,
@@ -187,7 +187,7 @@ def _named(confirmed: Confirmed, name: str) -> Authenticator:
 
 def regenerate_recovery_codes(
     enrollment: Enrollment, request: requests.RegenerateRecoveryCodes, facts: Facts
-) -> Decision[FreshCodes]:
+) -> Decision[CodesShown]:
     """Make a new set, which voids the old one."""
     judged = prove(request.verb, _confirmed(enrollment), request.proof, facts)
     if isinstance(judged, Decision):
@@ -239,6 +239,7 @@ def status(enrollment: Enrollment, request: requests.AskStatus, facts: Facts) ->
             required=True,
             authenticators=tuple(_status_of(one) for one in enrollment.authenticators),
             recovery_codes_left=enrollment.recovery.left,
+            recovery_sheet_number=enrollment.recovery.sheet_number,
             setup_expires_at=expires_at,
             retry_at=None
             if budgets.code.locked

@@ -70,8 +70,19 @@ class QRCode:
         """The size of the symbol, 1 to 40."""
         return int(self._code.version)
 
-    def svg(self) -> str:
-        """Draw an SVG element to stand in a page: inert, opaque, with its own description."""
+    @property
+    def modules(self) -> int:
+        """Modules on each side, the quiet zone included."""
+        return int(self._code.symbol_size(border=QUIET_ZONE)[0])
+
+    def svg(self, *, description: str | None = None, module_mm: float | None = None) -> str:
+        """Draw an SVG element to stand in a page: inert, opaque, with its own description.
+
+        Args:
+            description: Another description, in the page's language; it must not hold the key.
+            module_mm: The side of a module in millimetres, for print; without it, 4 pixels.
+        """
+        described = self.description if description is None else description
         drawn = io.BytesIO()
         self._code.save(
             drawn,
@@ -84,12 +95,15 @@ class QRCode:
             nl=False,
             svgclass=None,
             lineclass=None,
-            title=self.description,
+            omitsize=True,
+            title=described,
         )
-        label = escape(self.description)
-        width, height = self._code.symbol_size(scale=SMALLEST_SCALE, border=QUIET_ZONE)
+        modules = self.modules
+        side = (
+            f"{modules * SMALLEST_SCALE}" if module_mm is None else f"{modules * module_mm:.2f}mm"
+        )
         attributes = (
-            f'role="img" aria-label="{label}" viewBox="0 0 {width} {height}" '
+            f'role="img" aria-label="{escape(described)}" width="{side}" height="{side}" '
             'shape-rendering="crispEdges"'
         )
         return drawn.getvalue().decode("utf-8").replace("<svg ", f"<svg {attributes} ", 1)

@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NoReturn, overload
+from typing import TYPE_CHECKING, Final, overload
 
 from typing_extensions import Self
 
 from otp_enroll.core.decision import SetupConfirmed, SetupShown, aware
-from otp_enroll.core.recovery import FreshCodes
+from otp_enroll.core.recovery import CodesShown
 from otp_enroll.core.secret import grouped, spoken
 from otp_enroll.provisioning import uri as provisioning_uri
+from otp_enroll.provisioning.sheet import BackupSheet, RecoverySheet
+from otp_enroll.provisioning.shown_once import ShownOnce
 
 if TYPE_CHECKING:
     from otp_enroll.provisioning.qr import QRCode
@@ -38,22 +41,7 @@ No ``maxlength`` below 16 and no ASCII ``pattern`` beside it: people type spaces
 """
 
 
-class _ShownOnce:
-    """What is shown once is not pickled, and a copy of it is the thing itself."""
-
-    __slots__ = ()
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} holds a secret and is not pickled")
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
-
-class Setup(_ShownOnce):
+class Setup(ShownOnce):
     """A setup under way, as its holder may see it until it is confirmed.
 
     Render it in the answer to the POST that began it, or after ``resume``; answer with
@@ -132,6 +120,24 @@ class Setup(_ShownOnce):
 
         return QRCode(self.uri, issuer=self.issuer)
 
+    def sheet(
+        self, locale: str = "en", *, private: bool = False, catalogues: Path | None = None
+    ) -> BackupSheet:
+        """Make the copy on paper. Serve it in the answer to a POST, with ``no-store``.
+
+        Args:
+            locale: The language.
+            private: Leave out the account name, and the QR code, which holds it.
+            catalogues: Where the app keeps message catalogues of its own.
+        """
+        return BackupSheet(
+            self._shown,
+            lambda: self.qr,
+            locale=locale,
+            private=private,
+            catalogues=catalogues,
+        )
+
     @property
     def expires_at(self) -> datetime:
         """When the setup expires, in UTC."""
@@ -150,19 +156,19 @@ class Setup(_ShownOnce):
         )
 
 
-class RecoveryCodes(_ShownOnce, Sequence[str]):
+class RecoveryCodes(ShownOnce, Sequence[str]):
     """A new set of recovery codes, in groups of four: the only time that they are shown."""
 
-    __slots__ = ("_codes",)
+    __slots__ = ("_shown",)
 
-    def __init__(self, codes: FreshCodes) -> None:
-        self._codes = codes
+    def __init__(self, shown: CodesShown) -> None:
+        self._shown = shown
 
     def __repr__(self) -> str:
         return f"RecoveryCodes({len(self)} codes)"
 
     def __len__(self) -> int:
-        return len(self._codes.canonical())
+        return len(self._shown.codes.canonical())
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -172,7 +178,19 @@ class RecoveryCodes(_ShownOnce, Sequence[str]):
         return tuple(self)[index]
 
     def __iter__(self) -> Iterator[str]:
-        return ("-".join(grouped(code)) for code in self._codes.canonical())
+        return ("-".join(grouped(code)) for code in self._shown.codes.canonical())
+
+    def sheet(
+        self, locale: str = "en", *, private: bool = False, catalogues: Path | None = None
+    ) -> RecoverySheet:
+        """Make the copy on paper. Serve it in this answer: there is no other occasion.
+
+        Args:
+            locale: The language.
+            private: Leave out the account name.
+            catalogues: Where the app keeps message catalogues of its own.
+        """
+        return RecoverySheet(self._shown, locale=locale, private=private, catalogues=catalogues)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
