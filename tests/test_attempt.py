@@ -120,6 +120,13 @@ def test_refused_save_is_decided_anew_after_a_growing_pause(flow: Any) -> None:
     assert len(set(slept)) == 9
 
 
+def test_clock_is_read_once_however_often_is_tried(flow: Any) -> None:
+    """A request has one time, also when nine saves are refused before the tenth."""
+    times = iter([flow.clock()])
+    build(RivalStore(9), flow, clock=lambda: next(times)).begin(USER, account_name="sara")
+    assert list(times) == []
+
+
 def test_pauses_use_the_whole_of_their_range(flow: Any) -> None:
     """The jitter is full: it reaches from nothing to the cap, as the random bytes say."""
     for byte, share in ((b"\0", 0.0), (b"\x80", 0.5), (b"\xff", 1.0)):

@@ -563,12 +563,14 @@ def test_removing_one_authenticator_drops_the_setup_of_its_name_alone(flow: Any)
     staged = flow.enroller.begin(USER, account_name="sara", authenticator="laptop", proof=VOUCHED)
     flow.enroller.disable(USER, proof=VOUCHED, authenticator="tablet")
     assert flow.enroller.resume(USER, setup_id=staged.id).authenticator == "laptop"
-    replacement = flow.enroller.begin(
-        USER, account_name="sara", authenticator="default", proof=VOUCHED
-    )
-    flow.enroller.disable(USER, proof=VOUCHED, authenticator="default")
-    with pytest.raises(errors.NotPendingError):
-        flow.enroller.resume(USER, setup_id=replacement.id)
+    flow.add("tablet", VOUCHED)
+    for name in ("tablet", "default"):
+        replacement = flow.enroller.begin(
+            USER, account_name="sara", authenticator=name, proof=VOUCHED
+        )
+        flow.enroller.disable(USER, proof=VOUCHED, authenticator=name)
+        with pytest.raises(errors.NotPendingError):
+            flow.enroller.resume(USER, setup_id=replacement.id)
     assert flow.enroller.status(USER).state == "disabled"
 
 
