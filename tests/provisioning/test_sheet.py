@@ -330,7 +330,7 @@ ALLOWED = {
     "title": set[str](),
     "style": set[str](),
     "body": {"class"},
-    "article": {"class", "lang", "dir"},
+    "article", "main": {"class", "lang", "dir"},
     "header": {"class"},
     **{name: {"class"} for name in ("h1", "h2", "h3", "div", "p", "dl", "figure", "section")},
     **{name: set[str]() for name in ("dt", "dd", "li", "figcaption")},

@@ -186,6 +186,7 @@ def document(article: str, *, title: str, locale: str, direction: str) -> str:
         element("title", escape(title)),
         f"\n<style>{STYLE}</style>\n",
     )
-    body = element("body", f"\n{article}\n", class_="otp-page")
+    main = element("main", f"\n{article}\n")
+    body = element("body", f"\n{main}\n", class_="otp-page")
     whole = element("html", f"\n{head}\n{body}\n", lang=locale, dir=direction)
     return f"<!DOCTYPE html>\n{whole}\n"
