@@ -1,12 +1,19 @@
 # Each target makes its own virtual environment and installs what it needs; a second run is quick.
 PYTHON ?= python3
 VENV := .venv
+APP ?= flask
+PORT ?= 8000
+EXAMPLES ?= 20000
 BIN := $(VENV)/bin
 
-.PHONY: demo test kit lint types docs bench clean
+.PHONY: demo web test kit lint types docs bench fuzz proof kills load trace matrix messages clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/terminal.py
+
+# APP=flask, fastapi or django; it prints its address and who can sign in.
+web: $(VENV)/.web
+	PYTHONPATH=examples PORT=$(PORT) $(BIN)/python -m $(APP)_app
 
 test: $(VENV)/.test
 	rm -f .coverage .coverage.*
@@ -34,12 +41,44 @@ docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 	@echo "docs/_build/index.html"
 
+# The readers of typed text, URIs, keys and documents on strange input, until somebody is content.
+fuzz: $(VENV)/.test
+	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -n 2 tests/proof/test_fuzz.py
+
 bench: $(VENV)/.test
 	$(BIN)/python tests/benchmark.py
 	$(BIN)/python tests/benchmark_contention.py
 
+# Every order of two requests, and every place to fail between them; ten minutes on two cores.
+proof: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m proof
+
+# On each database two hundred workers are killed, and each server ten times: what was acknowledged
+# holds, and nothing is half done. Two minutes on two cores.
+kills: $(VENV)/.test
+	cd tests && ../$(BIN)/python -m kills.runner
+
+# Eight processes on ten thousand accounts for a minute, on PostgreSQL and on Redis.
+load: $(VENV)/.test
+	cd tests && ../$(BIN)/python -m kills.load
+
+# Each requirement and each bug of others with the tests that carry it, and their results.
+trace: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m pytest -q -n 2 --dist worksteal -p traceability
+
+# Every Python on this machine, with the oldest and the newest of the dependencies. Half an hour.
+matrix:
+	$(PYTHON) tests/matrix.py $(ONLY)
+
+# The .mo files stand in the repository, so that nobody who installs the library needs Babel.
+messages: $(VENV)/.test
+	$(BIN)/pybabel -q compile -D otp_enroll -d src/otp_enroll/provisioning/locale
+	if [ -d examples/pages/locale ]; then \
+	  $(BIN)/pybabel -q compile -D pages -d examples/pages/locale; \
+	fi
+
 clean:
-	rm -rf $(VENV) docs/_build demo.db* .coverage*
+	rm -rf $(VENV) .matrix docs/_build demo*.db* .coverage*
 
 # --- what the targets need ---
 
@@ -54,10 +93,15 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml
 	$(BIN)/python -m pip install -qq --editable '.[crypto]'
 	touch $@
 
+$(VENV)/.web: $(VENV)/.demo
+	$(BIN)/python -m pip install -qq --group web
+	touch $@
+
 $(VENV)/.test: $(VENV)/.demo
 	PATH="$$PATH:/usr/sbin:$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)" \
 	  tests/debian_packages.sh oathtool:oathtool zbarimg:zbar-tools rsvg-convert:librsvg2-bin \
-	  postgres:postgresql mariadbd:mariadb-server redis-server:redis-server
+	  postgres:postgresql mariadbd:mariadb-server redis-server:redis-server \
+	  chromium:chromium pdfinfo:poppler-utils
 	$(BIN)/python -m pip install -qq --group test
 	touch $@
 

@@ -330,7 +330,7 @@ ALLOWED = {
     "title": set[str](),
     "style": set[str](),
     "body": {"class"},
-    "main": set(),
+    "main": set[str](),
     "article": {"class", "lang", "dir"},
     "header": {"class"},
     **{name: {"class"} for name in ("h1", "h2", "h3", "div", "p", "dl", "figure", "section")},

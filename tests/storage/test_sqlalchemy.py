@@ -564,7 +564,7 @@ def wait_until_blocked(site: Site) -> None:
         while not connection.exec_driver_sql(BLOCKED[site.dialect]).scalar():
             connection.rollback()
             assert time.monotonic() < deadline, "nothing waits for a lock"
-            time.sleep(0.02)
+            time.sleep(0.15)  # MariaDB refreshes that table only after 0.1 s without a look
 
 
 LOCK_ROW: Final = "UPDATE otp_enrollment SET changed_at = 8 WHERE user_id = 'user-42'"
