@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import secrets
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
-from otp_enroll import errors
+from otp_enroll import Override, errors
 from otp_enroll.core.states import Phase
 from otp_enroll.core.transitions import TRANSITIONS
 from otp_enroll.provisioning.setup import CODE_FIELD
@@ -137,3 +138,87 @@ def test_readme_says_what_otp_is_not() -> None:
     """The README says that codes can be phished, and what a session alone can do."""
     assert "phishing" in README
     assert "Whoever holds a session" in README
+
+
+# --- the threat model and the standards ---
+
+DOCS = PROJECT / "docs"
+THREATS = (DOCS / "threat-model.md").read_text(encoding="utf-8")
+STANDARDS = (DOCS / "standards.md").read_text(encoding="utf-8")
+
+
+def references_of(text: str) -> set[tuple[str, str]]:
+    """Return (file, test) of each reference."""
+    return set(re.findall(r"`([\w/]+\.py)::(\w+)`", text))
+
+
+def test_threat_model_names_every_promise() -> None:
+    """Each of the ten promises answers an attacker, and no other number is promised."""
+    named = {int(number) for number in re.findall(r"promise (\d+)", THREATS)}
+    assert named == set(range(1, 11))
+
+
+@pytest.mark.parametrize(("file", "test"), sorted(references_of(THREATS)))
+def test_test_of_the_threat_model_exists(file: str, test: str) -> None:
+    """A test that is named there is a test function of that file."""
+    tree = ast.parse((PROJECT / "tests" / file).read_text(encoding="utf-8"))
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    assert test in {node.name for node in tree.body if isinstance(node, functions)}
+
+
+def test_every_attacker_of_the_threat_model_is_answered() -> None:
+    """Under each heading there are a test, and what the app has to do."""
+    parts = THREATS.split("\n## ")[1:]
+    assert len(parts) >= 12
+    for part in parts:
+        assert references_of(part), part.splitlines()[0]
+        assert "**Left to your app**" in part, part.splitlines()[0]
+
+
+@pytest.mark.parametrize("page", [THREATS, STANDARDS], ids=["threat-model", "standards"])
+def test_lines_that_a_page_names_are_requirements(page: str) -> None:
+    """A requirement that is named stands in docs/requirements.md."""
+    lines = (DOCS / "requirements.md").read_text(encoding="utf-8")
+    known = re.findall(r"^\| (R-\d+) ", lines, re.MULTILINE)
+    named = re.findall(r"R-\d+", page)
+    assert len(named) > 20
+    assert set(named) <= set(known)
+
+
+def test_rows_of_the_standards_are_complete() -> None:
+    """Each clause has one row, with a known status; what is met or in part has how and a line."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in STANDARDS.splitlines()
+        if re.match(r"\| (\d|§)", line)
+    ]
+    assert len(rows) > 50
+    assert {len(row) for row in rows} == {5}
+    assert len({(row[0], row[1]) for row in rows}) == len(rows)
+    for clause, asks, status, how, lines in rows:
+        assert asks, clause
+        assert status in {"met", "in part", "app", "not offered"}, clause
+        assert status not in {"met", "in part"} or how, clause
+        assert re.fullmatch(r"(R-\d+(, R-\d+)*)?", lines), clause
+        assert lines or status in {"not offered", "app"} or how == "There are none.", clause
+
+
+def test_an_old_backup_brings_back_what_the_threat_model_says(flow: Any) -> None:
+    """Restored rows have the phone, the codes and the state of then, and nothing of since."""
+    phone, confirmation = flow.enroll("old")
+    codes = list(confirmation.recovery_codes)
+    backup = flow.store.load("old")
+    flow.enroller.verify("old", codes[0])
+    setup = flow.enroller.begin("old", account_name="sara", proof=codes[1])
+    new_phone = flow.phone(setup)
+    flow.enroller.confirm("old", new_phone.code(), setup_id=setup.id)
+    flow.enroll("since")
+    flow.enroller.erase("old", proof=Override(actor="restore", reason="an old backup"))
+    flow.enroller.erase("since", proof=Override(actor="restore", reason="an old backup"))
+    assert flow.store.save(backup, expected=None)
+
+    assert not flow.enroller.status("since").required
+    with pytest.raises(errors.WrongCodeError):
+        flow.enroller.verify("old", new_phone.code())
+    flow.enroller.verify("old", phone.code())
+    flow.enroller.verify("old", codes[0])

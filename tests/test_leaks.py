@@ -9,184 +9,19 @@ import gc
 import json
 import logging
 import pickle
-import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pytest
 
-import otp_enroll
+from leak_hunt import PACKAGE, USER, VOUCHED, Hunt, bad_text, locals_of_ours, whole_flow
 from otp_enroll import AsyncEnroller, Enroller, Override, Policy, Unencrypted, errors
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.memory import MemoryStore
 from otp_enroll.storage.sqlite import AsyncSQLiteStore, SQLiteStore
 from otp_enroll.testing import FakeAuthenticator, FrozenClock
-
-USER = "user-42"
-VOUCHED = Override(actor="help desk", reason="re-authenticated")
-PACKAGE = str(Path(otp_enroll.__file__).parent)
-OURS = (PACKAGE, "<string>")  # dataclasses write their __init__ as "<string>"
-
-
-def locals_of_ours(traceback: TracebackType | None) -> str:
-    """Return the reprs of all locals in the library's frames of a traceback."""
-    shown: list[str] = []
-    while traceback is not None:
-        frame = traceback.tb_frame
-        if frame.f_code.co_filename.startswith(OURS):
-            shown.extend(f"{name}={value!r}" for name, value in frame.f_locals.items())
-        traceback = traceback.tb_next
-    return "\n".join(shown)
-
-
-class Hunt:
-    """Collects what comes out of the library, and what must not be in it."""
-
-    def __init__(self) -> None:
-        self.sinks: list[str] = []
-        self.needles: set[str] = set()
-        self.numbers: set[str] = set()
-
-    def hide(self, *texts: str) -> None:
-        """Register texts that must not come out."""
-        self.needles.update(texts)
-
-    def hide_setup(self, setup: Any) -> None:
-        """Register all forms of a setup's secret."""
-        raw = base64.b32decode(setup.key)
-        self.hide(
-            setup.key, setup.id, setup.uri, *setup.key_groups[:1], raw.hex(), raw.hex().upper()
-        )
-        self.hide(" ".join(setup.key_groups), base64.b64encode(raw).decode().rstrip("="))
-        self.hide(raw.decode("latin-1"), repr(raw)[2:-1])
-
-    def hide_codes(self, codes: Any) -> None:
-        """Register recovery codes, spelt both ways."""
-        for code in codes:
-            self.hide(code, code.replace("-", ""))
-
-    def types(self, code: str) -> str:
-        """Register a typed code of digits, which may be part of a longer number by chance."""
-        self.numbers.add(code)
-        return code
-
-    def expect(self, kind: type[BaseException], act: Callable[[], object]) -> None:
-        """Run what must raise, and collect the error and the locals of the library's frames."""
-        with pytest.raises(kind) as refusal:
-            act()
-        self.collect(refusal.value)
-
-    def collect(self, error: BaseException) -> None:
-        """Collect all that an error shows."""
-        seen: BaseException | None = error
-        while seen is not None:
-            self.sinks += [
-                str(seen),
-                repr(seen),
-                repr(vars(seen)),
-                locals_of_ours(seen.__traceback__),
-            ]
-            seen = seen.__cause__ or seen.__context__
-
-    def found(self, sinks: list[str]) -> list[str]:
-        """Return the needles that stand in a sink."""
-        text = "\n".join(sinks)
-        found = [needle for needle in self.needles if needle in text]
-        return found + [n for n in self.numbers if re.search(rf"(?<!\d){n}(?!\d)", text)]
-
-
-def bad_text(hunt: Hunt) -> str:
-    """Return a text that is no code, and that nothing else in a sink looks like."""
-    text = "zq" + secrets.token_hex(6)
-    hunt.hide(text)
-    return text
-
-
-def whole_flow(hunt: Hunt, enroller: Enroller, clock: FrozenClock) -> None:  # noqa: PLR0915  # one long life
-    """Run every verb, with every refusal that can be had, and collect what comes out."""
-    setup = enroller.begin(USER, account_name="sara@example.com", context={"ip": "192.0.2.7"})
-    hunt.hide_setup(setup)
-    hunt.sinks += [repr(setup), str(setup), f"{setup}", repr(setup.qr), setup.qr.description]
-    phone = FakeAuthenticator(setup.uri, clock)
-    hunt.expect(TypeError, lambda: enroller.begin(USER, account_name=7))  # type: ignore[arg-type]
-    hunt.expect(
-        errors.NotEnrolledError,
-        lambda: enroller.begin(USER, account_name="s", proof=hunt.types("135790")),
-    )
-    hunt.expect(
-        errors.SetupSupersededError,
-        lambda: enroller.resume(USER, setup_id=bad_text(hunt)),
-    )
-    hunt.expect(
-        errors.MalformedCodeError,
-        lambda: enroller.confirm(USER, bad_text(hunt), setup_id=setup.id),
-    )
-    hunt.expect(
-        TypeError,
-        lambda: enroller.confirm(USER, bad_text(hunt).encode(), setup_id=setup.id),  # type: ignore[arg-type]
-    )
-    hunt.expect(
-        TypeError,
-        lambda: enroller.confirm(USER, hunt.types("975310"), setup_id=bad_text(hunt).encode()),  # type: ignore[arg-type]
-    )
-    hunt.expect(
-        errors.ClockSkewError,
-        lambda: enroller.confirm(USER, hunt.types(phone.code(-4)), setup_id=setup.id),
-    )
-    copy = enroller.check_key_copy(USER, bad_text(hunt), setup_id=setup.id)
-    hunt.sinks.append(repr(copy))
-    hunt.expect(
-        errors.MalformedCodeError,
-        lambda: enroller.check_key_copy(USER, bad_text(hunt) * 50, setup_id=setup.id),
-    )
-    hunt.expect(
-        TypeError,
-        lambda: enroller.check_key_copy(USER, bad_text(hunt).encode(), setup_id=setup.id),  # type: ignore[arg-type]
-    )
-    confirmation = enroller.confirm(USER, hunt.types(phone.code()), setup_id=setup.id)
-    assert confirmation.recovery_codes is not None
-    codes = list(confirmation.recovery_codes)
-    hunt.hide_codes(codes)
-    hunt.sinks += [repr(confirmation), repr(dataclasses.asdict(confirmation))]
-    clock.advance(60)
-    code = hunt.types(phone.code())
-    hunt.sinks.append(repr(enroller.verify(USER, code, context={"agent": "Firefox"})))
-    hunt.expect(errors.CodeReusedError, lambda: enroller.verify(USER, code))
-    hunt.expect(errors.NotEnrolledError, lambda: enroller.verify("nobody", code))
-    hunt.expect(errors.NotPendingError, lambda: enroller.cancel(USER, setup_id=setup.id))
-    hunt.expect(errors.ProofRequiredError, lambda: enroller.disable(USER))
-    hunt.expect(TypeError, lambda: enroller.erase(USER, proof=bad_text(hunt)))  # type: ignore[arg-type]
-    hunt.sinks.append(repr(enroller.verify(USER, codes[0])))
-    hunt.expect(errors.CodeReusedError, lambda: enroller.verify(USER, codes[0].lower()))
-    hunt.hide(codes[0].lower())
-    near = {phone.code(n) for n in range(-12, 13)}
-    wrong = hunt.types(next(f"{n:06d}" for n in range(271828, 272000) if f"{n:06d}" not in near))
-    for _ in range(5):
-        hunt.expect(errors.WrongCodeError, lambda: enroller.disable(USER, proof=wrong))
-    hunt.expect(errors.TooManyAttemptsError, lambda: enroller.verify(USER, wrong))
-    wrong_recovery = "ZZZZ-YYYY-XXXX-WWWW-VVVV-TTTT"
-    hunt.hide_codes([wrong_recovery])
-    hunt.expect(errors.WrongCodeError, lambda: enroller.verify(USER, wrong_recovery))
-    clock.advance(60)
-    renewed = enroller.regenerate_recovery_codes(USER, proof=hunt.types(phone.code()))
-    hunt.hide_codes(renewed)
-    hunt.sinks.append(repr(renewed))
-    second = enroller.begin(USER, account_name="sara@example.com", proof=renewed[0])
-    hunt.hide_setup(second)
-    clock.advance(-7200)
-    hunt.expect(errors.ServerClockError, lambda: enroller.verify(USER, hunt.types("424242")))
-    clock.advance(7200 + 900)
-    hunt.expect(errors.SetupExpiredError, lambda: enroller.resume(USER, setup_id=second.id))
-    hunt.sinks.append(repr(enroller.status(USER)))
-    hunt.sinks += [repr(enroller), repr(vars_of(enroller))]
-
-
-def vars_of(enroller: Any) -> list[str]:
-    """Return the reprs of all that an enroller holds."""
-    return [repr(getattr(enroller, name)) for name in enroller.__slots__]
 
 
 @pytest.mark.requirement("R-06", "R-25", "R-76", "R-95", "R-89")
@@ -197,7 +32,7 @@ def test_nothing_leaks_anywhere(tmp_path: Path, caplog: pytest.LogCaptureFixture
     hunt = Hunt()
     clock = FrozenClock()
     key = secrets.token_bytes(32)
-    hunt.hide(key.hex(), repr(key)[2:-1])
+    hunt.hide_raw(key)
 
     def listener(event: Any) -> None:
         hunt.sinks += [repr(event), str(event), json.dumps(dataclasses.asdict(event), default=str)]
@@ -268,7 +103,7 @@ def test_nothing_leaks_when_store_or_cipher_fails() -> None:
     hunt.expect(errors.StorageError, lambda: enroller.begin("another", account_name="dara"))
     fails.clear()
     done = enroller.confirm(USER, code, setup_id=setup.id)
-    hunt.hide_codes(done.recovery_codes)
+    hunt.hide_codes(done.recovery_codes or ())
     clock.advance(30)
     fails.add("save")
     hunt.expect(errors.StorageError, lambda: enroller.verify(USER, hunt.types(phone.code())))

@@ -76,8 +76,10 @@ class _Store:
 
     def _load(self, user_id: str) -> StoredEnrollment | None:
         with self._call():
-            found = self._rows.filter(user_id=user_id).values_list(*FIELDS)
-            records = [record_of(row) for row in found]
+            # No local name for the rows: whoever prints locals would ask the database again.
+            records = [
+                record_of(row) for row in self._rows.filter(user_id=user_id).values_list(*FIELDS)
+            ]
         return records[0] if records else None
 
     def _save(self, record: StoredEnrollment, expected: str | None) -> bool:
