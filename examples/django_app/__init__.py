@@ -1,0 +1,1 @@
+"""The page "Security → One-time password" as a Django project."""
