@@ -6,7 +6,7 @@ PORT ?= 8000
 EXAMPLES ?= 20000
 BIN := $(VENV)/bin
 
-.PHONY: demo web test kit lint types docs bench fuzz proof kills load trace matrix messages clean
+.PHONY: demo web test screenshots kit lint types docs bench fuzz proof kills load trace matrix messages clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/terminal.py
@@ -20,6 +20,10 @@ test: $(VENV)/.test
 	$(BIN)/coverage run -m pytest -n 2 --dist worksteal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# The pictures of the docs, from the Flask app in Chromium.
+screenshots: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python tests/web/screenshots.py
 
 # Thirty runs of the store kit on every bundled store: a false alarm would show. Half an hour.
 kit: $(VENV)/.test
