@@ -23,7 +23,7 @@ test: $(VENV)/.test
 
 # The pictures of the docs, from the Flask app in Chromium.
 screenshots: $(VENV)/.test
-	PYTHONPATH=tests $(BIN)/python tests/web/screenshots.py
+	cd tests && ../$(BIN)/python -m web.screenshots
 
 # Thirty runs of the store kit on every bundled store: a false alarm would show. Half an hour.
 kit: $(VENV)/.test

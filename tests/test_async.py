@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,9 +13,20 @@ from typing import Any
 
 import pytest
 
-from otp_enroll import AsyncEnroller, Override, StoredEnrollment, Unencrypted, errors, events
+from otp_enroll import (
+    AsyncEnroller,
+    Confirmation,
+    Enroller,
+    Override,
+    RecoveryCodes,
+    Setup,
+    StoredEnrollment,
+    Unencrypted,
+    errors,
+    events,
+)
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
-from otp_enroll.storage.memory import AsyncMemoryStore
+from otp_enroll.storage.memory import AsyncMemoryStore, MemoryStore
 from otp_enroll.storage.sqlite import AsyncSQLiteStore
 from otp_enroll.testing import FakeAuthenticator, FrozenClock
 
@@ -207,3 +220,127 @@ def test_resealing_counts_busy_and_unreadable_rows(caplog: pytest.LogCaptureFixt
 
     asyncio.run(run())
     assert "a secret of lost that no key opens" in caplog.text
+
+
+class Trace:
+    """One flavour on a life of its own: what each call answered, told and stored."""
+
+    def __init__(self, flavour: Any, store: Any, listener: Any) -> None:
+        self.clock = FrozenClock()
+        self.told: list[events.Event] = []
+        self.seen: list[object] = []
+        self.store = store
+        self.enroller = flavour(
+            store,
+            issuer="Exir",
+            cipher=Unencrypted(),
+            clock=self.clock,
+            on_event=listener(self.told),
+            random_bytes=random.Random(7).randbytes,  # noqa: S311  # the same twice
+        )
+
+    async def call(self, verb: str, *args: Any, **named: Any) -> Any:
+        """Call a verb of either flavour, and write down what can be seen of it."""
+        answer: Any = None
+        try:
+            answer = await settled(getattr(self.enroller, verb)(*args, **named))
+            shown: object = answer
+        except (errors.EnrollmentError, TypeError, ValueError) as error:
+            shown = (type(error), str(error), vars(error))
+        if isinstance(answer, Setup):
+            shown = (answer.id, answer.uri, answer.warnings, answer.sheet(locale="en").text())
+        elif isinstance(answer, Confirmation):
+            codes = answer.recovery_codes
+            paper = codes and codes.sheet(locale="en").text()
+            shown = (answer.authenticator, answer.replaced, answer.removed, paper)
+        elif isinstance(answer, RecoveryCodes):
+            shown = answer.sheet(locale="en").text()
+        self.seen.append((verb, shown, list(self.told), await settled(self.store.load(USER))))
+        return answer
+
+
+async def settled(answer: Any) -> Any:
+    """Await what has to be awaited."""
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+async def life_of(trace: Trace) -> list[object]:
+    """Call every verb with every argument, and with none that may be left out."""
+    call, context = trace.call, {"ip": "192.0.2.7", "actor": "sara"}
+    setup = await call("begin", USER, account_name="sara", context=context)
+    await call("resume", USER, setup_id=setup.id, context=context)
+    await call("check_key_copy", USER, "AAAA", setup_id=setup.id)
+    await call("check_key_copy", USER, setup.key, setup_id=setup.id, context=context)
+    await call("check_key_copy", USER, None, setup_id=None)
+    await call("cancel", USER, setup_id=setup.id, context=context)
+    setup = await call("begin", USER, account_name="sara", authenticator="phone")
+    phone = FakeAuthenticator(setup.uri, trace.clock)
+    await call("confirm", USER, "12345", setup_id=setup.id)
+    await call("confirm", USER, phone.code(), setup_id="another", context=context)
+    done = await call("confirm", USER, phone.code(), setup_id=setup.id, context=context)
+    codes = list(done.recovery_codes)
+    setup = await call("begin", USER, account_name="sara", authenticator="tablet", proof=VOUCHED)
+    tablet = FakeAuthenticator(setup.uri, trace.clock)
+    await call("confirm", USER, tablet.code(), setup_id=setup.id, backup_acknowledged=True)
+    trace.clock.advance(60)
+    await call("verify", USER, phone.code())
+    await call("verify", USER, tablet.code(), purpose="withdraw", accept=["code"], context=context)
+    await call("verify", USER, codes[0], accept=["code"])
+    await call("verify", USER, codes[0], accept=["recovery_code"], context=context)
+    await call("verify", USER, codes[1], purpose="begin")
+    await call("verify", USER, codes[1], accept=[])
+    await call("rename", USER, "tablet", "slate", context=context)
+    await call("regenerate_recovery_codes", USER, proof=VOUCHED, context=context)
+    await call("disable", USER, proof=VOUCHED, authenticator="slate", context=context)
+    await call("disable", USER, proof=VOUCHED)
+    await call("status", USER)
+    await call("erase", USER, proof=VOUCHED, context=context)
+    return trace.seen
+
+
+def awaited_listener(told: list[events.Event]) -> Any:
+    """Make a listener that is awaited."""
+
+    async def listen(event: events.Event) -> None:
+        told.append(event)
+
+    return listen
+
+
+def test_both_flavours_do_the_same() -> None:
+    """With the same time and randomness both answer, tell, refuse and store the same."""
+    plain = Trace(Enroller, MemoryStore(), lambda told: told.append)
+    awaited = Trace(AsyncEnroller, AsyncMemoryStore(), awaited_listener)
+    by_plain, by_awaited = asyncio.run(life_of(plain)), asyncio.run(life_of(awaited))
+    assert len(by_plain) == len(by_awaited)
+    for mine, theirs in zip(by_plain, by_awaited, strict=True):
+        assert mine == theirs
+
+
+@pytest.mark.parametrize("wrong", [{"on_event": 7}, {"issuer": "a:b"}, {"cipher": None}])
+def test_both_flavours_refuse_the_same_arguments(wrong: dict[str, Any]) -> None:
+    """What one flavour cannot be built with, the other refuses in the same words."""
+    settings: dict[str, Any] = {"issuer": "Exir", "cipher": Unencrypted()} | wrong
+    with pytest.raises((TypeError, ValueError)) as plain:
+        Enroller(MemoryStore(), **settings)
+    with pytest.raises(plain.type) as awaited:
+        AsyncEnroller(AsyncMemoryStore(), **settings)
+    assert str(awaited.value) == str(plain.value)
+
+
+def test_both_flavours_log_a_listener_that_raises(caplog: pytest.LogCaptureFixture) -> None:
+    """One sentence on the logger otp_enroll, with the traceback, says that the change stands."""
+
+    def listener(told: list[events.Event]) -> Any:
+        def listen(event: events.Event) -> None:
+            raise RuntimeError("mail server is down")
+
+        return listen
+
+    for flavour, store in ((Enroller, MemoryStore()), (AsyncEnroller, AsyncMemoryStore())):
+        caplog.clear()
+        asyncio.run(Trace(flavour, store, listener).call("begin", USER, account_name="sara"))
+        (record,) = caplog.records
+        assert record.name == "otp_enroll"
+        assert record.getMessage() == "on_event raised; what it was told of stands"
+        assert record.exc_info is not None

@@ -323,27 +323,35 @@ def test_save_that_answers_neither_true_nor_false_is_an_adapter_error(
         def save(self, record: StoredEnrollment, *, expected: str | None) -> Any:
             return answer
 
-    with pytest.raises(errors.AdapterError):
+    with pytest.raises(errors.AdapterError) as refusal:
         build(Odd(), flow).begin(USER, account_name="sara")
+    assert refusal.value.fault == "save returned neither True nor False"
+
+
+TYPED = "load returned a record with a value of another type"
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    ("spoil", "fault"),
     [
-        lambda record: "not a record",
-        lambda record: replace(record, user_id="another"),
-        lambda record: replace(record, document=None),
-        lambda record: replace(record, revision=b"0" * 32),
-        lambda record: replace(record, changed_at=1.5),
-        lambda record: replace(record, changed_at=True),
-        lambda record: replace(record, setup_expires_at="1800000900"),
+        (lambda record: "not a record", "load returned neither a StoredEnrollment nor None"),
+        (
+            lambda record: replace(record, user_id="another"),
+            "load returned the record of another id",
+        ),
+        (lambda record: replace(record, document=None), TYPED),
+        (lambda record: replace(record, revision=b"0" * 32), TYPED),
+        (lambda record: replace(record, state=None), TYPED),
+        (lambda record: replace(record, changed_at=1.5), TYPED),
+        (lambda record: replace(record, changed_at=True), TYPED),
+        (lambda record: replace(record, setup_expires_at="1800000900"), TYPED),
     ],
-    ids=["type", "id", "document", "revision", "changed_at", "bool", "setup_expires_at"],
+    ids=["type", "id", "document", "revision", "state", "changed_at", "bool", "setup_expires_at"],
 )
 def test_load_that_answers_something_else_is_an_adapter_error(
-    spoil: Callable[[Any], Any], flow: Any
+    spoil: Callable[[Any], Any], fault: str, flow: Any
 ) -> None:
-    """A record of another id or with values of other types is not judged."""
+    """A record of another id or with values of other types is not judged, and the fault is told."""
 
     class Odd(MemoryStore):
         def load(self, user_id: str) -> Any:
@@ -353,8 +361,9 @@ def test_load_that_answers_something_else_is_an_adapter_error(
     store = Odd()
     enroller = build(store, flow)
     enroller.begin(USER, account_name="sara")
-    with pytest.raises(errors.AdapterError):
+    with pytest.raises(errors.AdapterError) as refusal:
         enroller.status(USER)
+    assert refusal.value.fault == fault
 
 
 @pytest.mark.requirement("R-93")
@@ -593,6 +602,65 @@ def test_maintenance_reads_page_after_page(flow: Any, monkeypatch: pytest.Monkey
     assert flow.enroller.purge_expired() == 9
 
 
+class _Rotating(Unencrypted):
+    """A cipher with one byte for the key; of lost keys it opens nothing."""
+
+    def __init__(self) -> None:
+        self.key = 1
+        self.lost: set[int] = set()
+
+    def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
+        return bytes([self.key]) + plaintext
+
+    def open(self, sealed: bytes, *, context: bytes) -> bytes:
+        if sealed[0] in self.lost:
+            raise KeyError
+        return sealed[1:]
+
+    def needs_reseal(self, sealed: bytes) -> bool:
+        return sealed[0] != self.key
+
+
+def test_resealing_drops_an_expired_setup_and_seals_the_rest(make_flow: Make) -> None:
+    """An expired setup under a lost key is no secret to be sealed anew; the working one is."""
+    flow = make_flow(cipher=_Rotating())
+    phone, _ = flow.enroll()
+    flow.cipher.key = 2
+    flow.enroller.begin(USER, account_name="sara", proof=VOUCHED)
+    flow.clock.advance(900)
+    flow.cipher.key, flow.cipher.lost = 3, {2}
+    report = flow.enroller.reseal()
+    assert (report.resealed, report.unreadable, report.complete) == (1, 0, True)
+    flow.cipher.lost = {1, 2}
+    flow.enroller.verify(USER, phone.code())
+
+
+def test_resealing_opens_what_an_older_key_sealed_and_nothing_else(make_flow: Make) -> None:
+    """A row of the newest key is not written, and a lost key leaves its row as it was."""
+    flow = make_flow(cipher=_Rotating())
+    flow.enroll()
+    stored = flow.store.load(USER)
+    report = flow.enroller.reseal()
+    assert (report.resealed, report.unreadable) == (0, 0)
+    flow.cipher.key, flow.cipher.lost = 2, {1}
+    report = flow.enroller.reseal()
+    assert (report.resealed, report.unreadable) == (0, 1)
+    assert flow.store.load(USER) == stored
+
+
+def test_login_seals_anew_what_an_older_key_sealed(make_flow: Make) -> None:
+    """A code that opens an old secret also seals it under the newest key, in the same write."""
+    flow = make_flow(cipher=_Rotating())
+    phone, _ = flow.enroll()
+    flow.cipher.key = 2
+    saves = flow.store.saves
+    flow.enroller.verify(USER, phone.code())
+    assert flow.store.saves == saves + 1
+    flow.cipher.lost = {1}
+    flow.clock.advance(30)
+    flow.enroller.verify(USER, phone.code())
+
+
 @pytest.mark.requirement("R-93")
 def test_library_keeps_a_trail_of_eight_revisions(flow: Any) -> None:
     """The document remembers the first 12 characters of the last eight revisions it replaced."""
@@ -610,7 +678,7 @@ def test_attempt_has_no_answer_before_it_is_settled(flow: Any) -> None:
     """Whoever drives an attempt by hand cannot get an answer before the write."""
     attempt = Attempt(flow.enroller._settings, transitions.status, requests.AskStatus(user_id=USER))
     assert attempt.events == ()
-    with pytest.raises(TypeError, match="not settled"):
+    with pytest.raises(TypeError, match=r"^the attempt is not settled$"):
         attempt.answer()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from otp_enroll import Override, errors
+from otp_enroll import Override, Policy, errors
 
 USER = "user-42"
 VOUCHED = Override(actor="help desk", reason="re-authenticated")
@@ -191,6 +191,98 @@ def test_bad_argument_raises_its_error_and_writes_nothing(
         assert bad not in str(refusal.value)
 
 
+MISTAKES: list[tuple[str, str, Any, str]] = [
+    ("status", "user_id", 42, "user_id must be a str"),
+    ("status", "user_id", "", "user_id must have 1 to 190 characters"),
+    ("status", "user_id", "a\0b", "user_id must not contain NUL or a lone surrogate"),
+    ("begin", "account_name", 42, "account_name must be a str"),
+    ("begin", "account_name", "x" * 129, "account_name must have 1 to 128 characters"),
+    ("begin", "account_name", "x" * 513, "account_name must have at most 128 characters"),
+    ("begin", "account_name", "a:b", "account_name must not contain a colon"),
+    (
+        "begin",
+        "account_name",
+        "😀" * 128,
+        "account_name has too many characters of four bytes for a QR code",
+    ),
+    ("begin", "authenticator", "a\nb", "authenticator must not contain the character U+000A"),
+    ("begin", "proof", 123456, "a code must be a str"),
+    ("resume", "setup_id", 7, "setup_id must be a str"),
+    ("confirm", "code", 123456, "a code must be a str"),
+    ("confirm", "backup_acknowledged", "yes", "backup_acknowledged must be a bool"),
+    ("check_key_copy", "text", b"AAAA", "text must be a str"),
+    ("verify", "purpose", 7, "purpose must be a str"),
+    ("verify", "purpose", "x" * 65, "purpose must have 1 to 64 characters"),
+    ("verify", "accept", "code", "accept must be a collection of methods"),
+    ("verify", "accept", (), "accept must have one or both of code, recovery_code"),
+    ("disable", "authenticator", "", "authenticator must have 1 to 64 characters"),
+    ("rename", "authenticator", "", "authenticator must have 1 to 64 characters"),
+    ("rename", "new_name", None, "new_name must be a str"),
+    ("erase", "proof", "123456", "erase takes an Override as proof, and nothing else"),
+    ("verify", "context", "ip", "context must be a mapping"),
+    ("verify", "context", {str(n): "" for n in range(17)}, "context must have at most 16 keys"),
+    ("verify", "context", {1: "x"}, "a context key must be a str"),
+    ("verify", "context", {"k" * 65: "x"}, "a context key must have 1 to 64 characters"),
+    ("verify", "context", {"ip": 7}, "a context value must be a str"),
+    ("verify", "context", {"ip": "x" * 257}, "a context value must have at most 256 characters"),
+]
+
+
+@pytest.mark.parametrize(
+    ("verb", "argument", "bad", "told"),
+    [pytest.param(*row, id=f"{row[0]}-{row[1]}-{n}") for n, row in enumerate(MISTAKES)],
+)
+def test_mistake_is_told_in_a_sentence_that_names_it(
+    verb: str, argument: str, bad: Any, told: str, verbs: Verbs
+) -> None:
+    """Who calls a verb wrongly reads which argument it was and what is wanted of it."""
+    with pytest.raises((TypeError, ValueError)) as mistake:
+        verbs.call(verb, **{argument: bad})
+    assert str(mistake.value) == told
+
+
+LONGEST: list[tuple[str, str, Any]] = [
+    ("begin", "account_name", "x" * 128),
+    ("begin", "authenticator", "x" * 64),
+    ("verify", "purpose", "x" * 64),
+    ("verify", "purpose", "x"),
+    ("verify", "context", {f"{n:0>64}": "x" * 256 for n in range(16)}),
+    ("verify", "accept", {"code", "recovery_code"}),
+    ("rename", "new_name", "x" * 64),
+    ("disable", "proof", Override(actor="a" * 256, reason="r" * 256)),
+]
+
+
+@pytest.mark.parametrize(
+    ("verb", "argument", "good"),
+    [pytest.param(*row, id=f"{row[0]}-{row[1]}-{n}") for n, row in enumerate(LONGEST)],
+)
+def test_argument_may_be_as_long_as_is_said(
+    verb: str, argument: str, good: Any, verbs: Verbs
+) -> None:
+    """The longest that an error speaks of is accepted."""
+    verbs.call(verb, **{argument: good})
+
+
+@pytest.mark.parametrize(
+    ("verb", "argument", "bad"),
+    [
+        ("begin", "proof", "12345"),
+        ("confirm", "code", "12345"),
+        ("check_key_copy", "text", ""),
+        ("verify", "code", "12345"),
+    ],
+)
+def test_malformed_text_is_told_the_digits_of_the_policy(
+    verb: str, argument: str, bad: str, make_flow: Any
+) -> None:
+    """A refusal of text that can be no code says how many digits a code has."""
+    verbs = Verbs(make_flow(policy=Policy(digits=8)))
+    with pytest.raises(errors.MalformedCodeError) as refusal:
+        verbs.call(verb, **{argument: bad})
+    assert refusal.value.expected_digits == 8
+
+
 @pytest.mark.parametrize("verb", ["resume", "confirm", "cancel", "check_key_copy"])
 def test_setup_id_of_another_user_is_superseded(verb: str, verbs: Verbs) -> None:
     """The live setup id of somebody else opens nothing and voids nothing."""
@@ -248,6 +340,9 @@ def test_good_arguments_of_the_table_are_good(verb: str, verbs: Verbs) -> None:
 def test_override_names_an_actor_and_a_reason(
     actor: Any, reason: Any, raised: type[Exception]
 ) -> None:
-    """Nobody vouches without saying who and why."""
-    with pytest.raises(raised):
+    """Nobody vouches without saying who and why, and a mistake says which of them is missing."""
+    with pytest.raises(raised) as mistake:
         Override(actor=actor, reason=reason)
+    wanted = "must be a str" if raised is TypeError else "must have 1 to 256 characters"
+    wrong = "reason" if actor == "who" else "actor"
+    assert str(mistake.value) == f"{wrong} {wanted}"

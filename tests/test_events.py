@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from datetime import timezone
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
-from otp_enroll import Override, errors, events
+from otp_enroll import AttemptBudget, Override, Policy, errors, events
+from otp_enroll.core.states import setup_of
+from otp_enroll.storage import codec
+from otp_enroll.testing import FakeAuthenticator
 
 USER = "user-42"
 VOUCHED = Override(actor="help desk", reason="re-authenticated")
+CONTEXT = {"ip": "192.0.2.7", "actor": "sara"}
+
+
+def wrong_for(*phones: FakeAuthenticator) -> str:
+    """Return six digits that none of the phones shows these minutes."""
+    near = {phone.code(offset) for phone in phones for offset in range(-12, 13)}
+    return next(code for code in (f"{n:06d}" for n in range(100)) if code not in near)
 
 
 @pytest.mark.requirement("R-94", "R-96")
@@ -65,8 +77,7 @@ def test_every_change_is_told_once_and_in_order(flow: Any) -> None:
 def test_refused_guesses_are_told(flow: Any) -> None:
     """Wrong codes, waits and the guesses during a lock each tell the account, and when to retry."""
     phone, _ = flow.enroll()
-    near = {phone.code(n) for n in range(-3, 4)}
-    wrong = next(f"{n:06d}" for n in range(100) if f"{n:06d}" not in near)
+    wrong = wrong_for(phone)
     flow.told.clear()
     for _ in range(5):
         with pytest.raises(errors.WrongCodeError):
@@ -128,3 +139,230 @@ def test_event_of_a_listener_can_be_stored(flow: Any) -> None:
     stored = dataclasses.asdict(flow.told[0])
     assert stored["user_id"] == USER
     assert stored["context"] == {"ip": "192.0.2.7"}
+
+
+class Hearing:
+    """What an account's listener must hear, event by event, with every field."""
+
+    def __init__(self, flow: Any) -> None:
+        self.flow = flow
+
+    def event(
+        self, kind: Any, purpose: str, about: tuple[str, str] | None = None, **details: Any
+    ) -> events.Event:
+        """Make an event as it must be; ``about`` is an authenticator's name and id."""
+        actor = details.pop("actor", "sara")
+        made: events.Event = kind(
+            time=datetime.fromtimestamp(self.flow.clock.now, timezone.utc),
+            user_id=USER,
+            authenticator=about and about[0],
+            authenticator_id=about and about[1],
+            purpose=purpose,
+            actor=actor,
+            context=CONTEXT,
+            **details,
+        )
+        return made
+
+    def new(self) -> list[events.Event]:
+        """Return what was told since the last look."""
+        told = list(self.flow.told)
+        self.flow.told.clear()
+        return told
+
+    def staged(self) -> tuple[str, str]:
+        """Return the name and id of the setup under way."""
+        setup = setup_of(codec.decode(self.flow.store.load(USER))[0])
+        assert setup is not None
+        return setup.name, setup.authenticator_id
+
+    def working(self, name: str = "default") -> tuple[str, str]:
+        """Return the name and id of a confirmed authenticator."""
+        (one,) = (one for one in self.flow.enroller.status(USER).authenticators if one.name == name)
+        return one.name, one.id
+
+
+@pytest.fixture
+def hearing(flow: Any) -> Hearing:
+    return Hearing(flow)
+
+
+@pytest.mark.requirement("R-94")
+def test_events_of_a_setup_tell_all_that_is_known(flow: Any, hearing: Hearing) -> None:
+    """Begin, resume, copy check, wrong code, exhaustion, cancel and expiry name their setup."""
+    enroller = flow.enroller
+    setup = enroller.begin(USER, account_name="sara", context=CONTEXT)
+    one = hearing.staged()
+    assert hearing.new() == [hearing.event(events.SetupBegun, "begin", one, replaces=False)]
+    enroller.resume(USER, setup_id=setup.id, context=CONTEXT)
+    assert hearing.new() == [hearing.event(events.SetupResumed, "resume", one)]
+    for copy, matches in (("AAAA", False), (setup.key, True)):
+        enroller.check_key_copy(USER, copy, setup_id=setup.id, context=CONTEXT)
+        assert hearing.new() == [
+            hearing.event(events.KeyCopyChecked, "check_key_copy", one, matches=matches)
+        ]
+    wrong = wrong_for(flow.phone(setup))
+    rejected = hearing.event(events.CodeRejected, "confirm", one, method="code")
+    for _ in range(9):
+        with pytest.raises(errors.WrongCodeError):
+            enroller.confirm(USER, wrong, setup_id=setup.id, context=CONTEXT)
+        assert hearing.new() == [rejected]
+    with pytest.raises(errors.SetupExhaustedError):
+        enroller.confirm(USER, wrong, setup_id=setup.id, context=CONTEXT)
+    assert hearing.new() == [rejected, hearing.event(events.SetupExhausted, "confirm", one)]
+    setup = enroller.begin(USER, account_name="sara", authenticator="phone", context=CONTEXT)
+    one = hearing.staged()
+    hearing.new()
+    enroller.cancel(USER, setup_id=setup.id, context=CONTEXT)
+    assert hearing.new() == [hearing.event(events.SetupCancelled, "cancel", one)]
+
+
+@pytest.mark.requirement("R-94")
+def test_events_of_an_expired_setup_name_it(flow: Any, hearing: Hearing) -> None:
+    """Who drops an expired setup tells which one: the next begin, or maintenance."""
+    flow.enroller.begin(USER, account_name="sara", authenticator="phone", context=CONTEXT)
+    first = hearing.staged()
+    flow.clock.advance(900)
+    hearing.new()
+    flow.enroller.begin(USER, account_name="sara", context=CONTEXT)
+    second = hearing.staged()
+    assert hearing.new() == [
+        hearing.event(events.SetupExpired, "begin", first),
+        hearing.event(events.SetupBegun, "begin", second, replaces=False),
+    ]
+    flow.clock.advance(900)
+    assert flow.enroller.purge_expired() == 1
+    purged = hearing.event(events.SetupExpired, "purge_expired", second, actor=None)
+    assert hearing.new() == [replace(purged, context={})]
+
+
+@pytest.mark.requirement("R-47", "R-94")
+def test_events_of_an_account_tell_all_that_is_known(flow: Any, hearing: Hearing) -> None:
+    """Confirm, swap, removal, rename, renewal and the end name each authenticator they concern."""
+    enroller = flow.enroller
+    setup = enroller.begin(USER, account_name="sara")
+    hearing.new()
+    enroller.confirm(USER, flow.phone(setup).code(), setup_id=setup.id, context=CONTEXT)
+    old = hearing.working()
+    assert hearing.new() == [
+        hearing.event(events.AuthenticatorConfirmed, "confirm", old, backup="none"),
+        hearing.event(events.RecoveryCodesIssued, "confirm", count=10),
+    ]
+    override = hearing.event(
+        events.OverrideUsed, "begin", actor="help desk", verb="begin", reason=VOUCHED.reason
+    )
+    setup = enroller.begin(USER, account_name="sara", proof=VOUCHED, context=CONTEXT)
+    new = hearing.staged()
+    begun = hearing.event(events.SetupBegun, "begin", new, actor="help desk", replaces=True)
+    assert hearing.new() == [override, begun]
+    enroller.check_key_copy(USER, setup.key, setup_id=setup.id)
+    hearing.new()
+    enroller.confirm(USER, flow.phone(setup).code(), setup_id=setup.id, context=CONTEXT)
+    assert hearing.new() == [
+        hearing.event(events.AuthenticatorConfirmed, "confirm", new, backup="checked"),
+        hearing.event(events.AuthenticatorReplaced, "confirm", new, replaced_id=old[1]),
+    ]
+    setup = enroller.begin(USER, account_name="sara", authenticator="tablet", proof=VOUCHED)
+    hearing.new()
+    enroller.confirm(
+        USER,
+        flow.phone(setup).code(),
+        setup_id=setup.id,
+        backup_acknowledged=True,
+        context=CONTEXT,
+    )
+    tablet = hearing.working("tablet")
+    assert hearing.new() == [
+        hearing.event(events.AuthenticatorConfirmed, "confirm", tablet, backup="acknowledged")
+    ]
+    enroller.rename(USER, "tablet", "slate", context=CONTEXT)
+    slate = ("slate", tablet[1])
+    assert hearing.new() == [
+        hearing.event(events.AuthenticatorRenamed, "rename", slate, old_name="tablet")
+    ]
+    enroller.disable(USER, proof=VOUCHED, authenticator="slate", context=CONTEXT)
+    assert hearing.new()[1:] == [
+        hearing.event(events.AuthenticatorRemoved, "disable", slate, actor="help desk")
+    ]
+    enroller.regenerate_recovery_codes(USER, proof=VOUCHED, context=CONTEXT)
+    renewal = "regenerate_recovery_codes"
+    assert hearing.new()[1:] == [
+        hearing.event(events.RecoveryCodesIssued, renewal, actor="help desk", count=10)
+    ]
+    enroller.disable(USER, proof=VOUCHED, context=CONTEXT)
+    assert hearing.new()[1:] == [
+        hearing.event(events.EnrollmentDisabled, "disable", actor="help desk", names=("default",))
+    ]
+    enroller.erase(USER, proof=VOUCHED, context=CONTEXT)
+    assert hearing.new() == [hearing.event(events.EnrollmentErased, "erase", actor="help desk")]
+
+
+@pytest.mark.requirement("R-69", "R-94")
+def test_events_of_guesses_tell_all_that_is_known(flow: Any, hearing: Hearing) -> None:
+    """Right, wrong, spent and waiting codes of both kinds tell their kind, and a lock is told."""
+    phone, confirmation = flow.enroll()
+    codes = list(confirmation.recovery_codes)
+    one = hearing.working()
+
+    def ask(code: str, *expected: events.Event) -> None:
+        hearing.new()
+        with suppress(errors.EnrollmentError):
+            flow.enroller.verify(USER, code, purpose="withdraw", context=CONTEXT)
+        assert hearing.new() == list(expected)
+
+    def told(kind: Any, about: tuple[str, str] | None = None, **details: Any) -> events.Event:
+        return hearing.event(kind, "withdraw", about, **details)
+
+    right = phone.code()
+    ask(right, told(events.CodeVerified, one))
+    ask(right, told(events.CodeReused, one, method="code"))
+    for left in range(9, 2, -1):
+        ask(codes[left], told(events.RecoveryCodeUsed, left=left))
+    ask(codes[9], told(events.CodeReused, method="recovery_code"))
+    for left in (2, 1, 0):
+        low = told(events.RecoveryCodesLow, left=left)
+        ask(codes[left], told(events.RecoveryCodeUsed, left=left), low)
+    for _ in range(5):
+        ask("0" * 24, told(events.CodeRejected, method="recovery_code"))
+    until = flow.enroller.status(USER).recovery_retry_at
+    ask("0" * 24, told(events.Throttled, method="recovery_code", retry_at=until))
+    wrong = wrong_for(phone)
+    for _ in range(5):
+        ask(wrong, told(events.CodeRejected, method="code"))
+    until = flow.enroller.status(USER).retry_at
+    ask(wrong, told(events.Throttled, method="code", retry_at=until))
+
+
+@pytest.mark.requirement("R-69", "R-94")
+def test_events_of_a_siege_tell_the_warning_and_the_lock(make_flow: Any) -> None:
+    """The policy's count of failures is told once, then the lock, and then guesses against it."""
+    limits = AttemptBudget(
+        free=10, lock_after=10, lock_after_in_30_days=10, warn_after_in_30_days=9
+    )
+    flow = make_flow(policy=Policy(budget=limits))
+    hearing = Hearing(flow)
+    phone, _ = flow.enroll()
+    another = flow.add("tablet", VOUCHED)
+    one, tablet = hearing.working(), hearing.working("tablet")
+    rejected = hearing.event(events.CodeRejected, "login", method="code")
+    expected = [
+        *([rejected] for _ in range(8)),
+        [rejected, hearing.event(events.ManyFailures, "login", failures=9)],
+        [rejected, hearing.event(events.Locked, "login")],
+        [hearing.event(events.Throttled, "login", method="code", retry_at=None)],
+    ]
+    wrong = wrong_for(phone, another)
+    for told in expected:
+        hearing.new()
+        with pytest.raises(errors.EnrollmentError):
+            flow.enroller.verify(USER, wrong, context=CONTEXT)
+        assert hearing.new() == told
+    setup = flow.enroller.begin(USER, account_name="sara", proof=VOUCHED, authenticator="default")
+    new = hearing.staged()
+    hearing.new()
+    flow.enroller.confirm(USER, flow.phone(setup).code(), setup_id=setup.id, context=CONTEXT)
+    assert hearing.new() == [
+        hearing.event(events.AuthenticatorConfirmed, "confirm", new, backup="none"),
+        hearing.event(events.AuthenticatorRemoved, "confirm", tablet),
+        hearing.event(events.AuthenticatorReplaced, "confirm", new, replaced_id=one[1]),
+    ]

@@ -550,10 +550,48 @@ def test_rename_refuses_unknown_and_taken_names(flow: Any) -> None:
     with pytest.raises(errors.UnknownAuthenticatorError):
         flow.enroller.rename(USER, "phone", "mobile")
     for taken in ("tablet", "laptop"):
-        with pytest.raises(errors.AmbiguousAuthenticatorError):
+        with pytest.raises(errors.AmbiguousAuthenticatorError) as refusal:
             flow.enroller.rename(USER, "default", taken)
+        assert refusal.value.names == ("default", "tablet")
     flow.enroller.rename(USER, "default", "default")
     assert flow.store.load(USER) == stored
+
+
+def test_rename_leaves_the_other_authenticators_alone(flow: Any) -> None:
+    """Of several authenticators the renamed one has the new name, and each its own secret."""
+    phone, _ = flow.enroll()
+    tablet = flow.add("tablet", VOUCHED)
+    before = [one.id for one in flow.enroller.status(USER).authenticators]
+    flow.enroller.rename(USER, "tablet", "slate")
+    after = flow.enroller.status(USER).authenticators
+    assert [(one.name, one.id) for one in after] == [("default", before[0]), ("slate", before[1])]
+    assert flow.enroller.verify(USER, phone.code()).authenticator == "default"
+    assert flow.enroller.verify(USER, tablet.code()).authenticator == "slate"
+
+
+@pytest.mark.requirement("R-44")
+def test_resume_shows_all_that_begin_showed(make_flow: Make) -> None:
+    """Resumed, a setup has the same paper and warnings, alone and beside a working one."""
+    flow = make_flow(policy=Policy(algorithm="SHA256", digits=8, period=60))
+    for proof, name in ((None, None), (VOUCHED, "default"), (VOUCHED, "tablet")):
+        begun = flow.enroller.begin(USER, account_name="sara", authenticator=name, proof=proof)
+        again = flow.enroller.resume(USER, setup_id=begun.id)
+        assert again.sheet(locale="en").text() == begun.sheet(locale="en").text()
+        assert again.sheet(locale="fa").html() == begun.sheet(locale="fa").html()
+        assert again.warnings == begun.warnings
+        assert (again.authenticator, again.replaces) == (begun.authenticator, begun.replaces)
+        assert again.expires_at == begun.expires_at
+        flow.enroller.confirm(USER, flow.phone(begun).code(), setup_id=begun.id)
+
+
+def test_purge_leaves_the_working_authenticator(flow: Any) -> None:
+    """Maintenance drops the expired replacement of a confirmed account, and nothing else."""
+    phone, _ = flow.enroll()
+    flow.enroller.begin(USER, account_name="sara", proof=VOUCHED)
+    flow.clock.advance(900)
+    assert flow.enroller.purge_expired() == 1
+    assert flow.enroller.status(USER).state == "confirmed"
+    flow.enroller.verify(USER, phone.code())
 
 
 def test_removing_one_authenticator_drops_the_setup_of_its_name_alone(flow: Any) -> None:

@@ -616,6 +616,73 @@ def test_wait_and_lock_of_codes_leave_recovery_codes_usable(flow: Any) -> None:
     assert flow.enroller.verify(USER, confirmation.recovery_codes[1]).locked
 
 
+@pytest.mark.requirement("R-72")
+def test_wrong_recovery_code_tells_the_tries_left_and_the_wait(flow: Any) -> None:
+    """Four, three, two, one and no tries are left; with the last comes the end of the wait."""
+    flow.enroll()
+    seen = []
+    for _ in range(5):
+        with pytest.raises(errors.WrongCodeError) as refusal:
+            flow.enroller.verify(USER, "0" * 24)
+        seen.append((refusal.value.attempts_left, refusal.value.retry_at))
+    wait = datetime.fromtimestamp(flow.clock.now + 30, timezone.utc)
+    assert seen == [(4, None), (3, None), (2, None), (1, None), (0, wait)]
+    assert flow.enroller.status(USER).recovery_retry_at == wait
+    flow.clock.advance(30)
+    with pytest.raises(errors.WrongCodeError) as refusal:
+        flow.enroller.verify(USER, "0" * 24)
+    assert refusal.value.attempts_left == 0
+
+
+@pytest.mark.requirement("R-72", "R-82")
+def test_right_recovery_code_ends_the_waits_of_its_kind_alone(flow: Any) -> None:
+    """After a recovery code the next wrong one has all its tries; codes wait as before."""
+    phone, confirmation = flow.enroll()
+    fail(flow, wrong_for(phone), 5)
+    waiting = flow.enroller.status(USER).retry_at
+    for _ in range(4):
+        with pytest.raises(errors.WrongCodeError):
+            flow.enroller.verify(USER, "0" * 24)
+    flow.enroller.verify(USER, confirmation.recovery_codes[0])
+    assert flow.enroller.status(USER).retry_at == waiting
+    with pytest.raises(errors.WrongCodeError) as refusal:
+        flow.enroller.verify(USER, "0" * 24)
+    assert refusal.value.attempts_left == 4
+
+
+def test_status_tells_all_that_may_be_told(flow: Any) -> None:
+    """Each authenticator with its times, the codes left, the waits, the setup and the change."""
+    now = flow.clock.now
+    phone, confirmation = flow.enroll()
+    tablet = flow.add("tablet", VOUCHED)
+    flow.enroller.verify(USER, tablet.code())
+    flow.enroller.verify(USER, confirmation.recovery_codes[0])
+    fail(flow, wrong_for(phone, tablet), 5)
+    for _ in range(5):
+        with pytest.raises(errors.WrongCodeError):
+            flow.enroller.verify(USER, "0" * 24)
+    flow.enroller.begin(USER, account_name="sara", authenticator="laptop", proof=VOUCHED)
+    flow.clock.advance(10)
+
+    def at(seconds: float) -> datetime:
+        return datetime.fromtimestamp(now + seconds, timezone.utc)
+
+    status = flow.enroller.status(USER)
+    stored = confirmed_of(flow)
+    assert (status.user_id, status.state, status.required) == (USER, "confirmed", True)
+    assert [
+        (one.name, one.id, one.type, one.confirmed_at, one.last_used_at)
+        for one in status.authenticators
+    ] == [
+        ("default", stored.authenticators[0].id, "totp", at(0), None),
+        ("tablet", stored.authenticators[1].id, "totp", at(60), at(120)),
+    ]
+    assert (status.recovery_codes_left, status.locked) == (9, False)
+    assert (status.retry_at, status.recovery_retry_at) == (at(150), at(150))
+    assert status.setup_expires_at == at(120 + 900)
+    assert status.changed_at == at(120)
+
+
 def test_renewal_ends_the_wait_of_recovery_codes(flow: Any) -> None:
     """New codes are good at once, whatever was typed before."""
     phone, _ = flow.enroll()
@@ -817,6 +884,8 @@ def test_changed_at_moves_with_changes_alone(flow: Any) -> None:
         lambda: flow.enroller.begin(USER, account_name="sara", proof=confirmation.recovery_codes[1])
     )
     assert moves(lambda: flow.enroller.regenerate_recovery_codes(USER, proof=VOUCHED))
+    flow.add("tablet", VOUCHED)
+    assert moves(lambda: flow.enroller.disable(USER, proof=VOUCHED, authenticator="tablet"))
     assert moves(lambda: flow.enroller.disable(USER, proof=VOUCHED))
 
 

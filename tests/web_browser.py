@@ -54,13 +54,11 @@ def chromium() -> Iterator[Browser]:
 
 
 def read_qr(picture: bytes) -> str:
-    """Return the text of the one QR code in a picture."""
+    """Return the text of the one QR code in a picture, which has to be dark on light."""
     with Image.open(io.BytesIO(picture)) as image:
-        found = zxingcpp.read_barcodes(
-            image, formats=zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
-        )
-    assert len(found) == 1, f"{len(found)} QR codes in the picture"
-    return str(found[0].text)
+        found = zxingcpp.read_barcodes(image.convert("RGB"), try_invert=False)
+    assert len(found) == 1, f"{len(found)} codes in the picture"
+    return found[0].text
 
 
 class Phone:

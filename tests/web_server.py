@@ -29,16 +29,11 @@ LIKE_SARA: Final = {
     "password, 0, '', '', 0, 1, date_joined FROM auth_user WHERE username = 'sara'",
 }
 """A further account with the password of the demo's Sara, by app: id, name, mail address."""
+APPS: Final = tuple(LIKE_SARA)
 RECOVERY_CODES: Final = 4
 """How many a set has by the policy of ``--short``."""
 START: Final = 1_800_000_000
 """Unix seconds: 15 January 2027, 08:00 UTC, the beginning of a period."""
-
-
-def there_are() -> list[str]:
-    """Name the apps whose directories are there."""
-    names = ("flask", "fastapi", "django")
-    return [name for name in names if (EXAMPLES / f"{name}_app" / "app.py").is_file()]
 
 
 class WebApp:

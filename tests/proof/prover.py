@@ -6,6 +6,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,7 +21,17 @@ from proof.world import World, enroller_over
 MOST_VIOLATIONS: Final = 20
 """Traces that are kept of one part; the rest are counted."""
 
-logging.getLogger("otp_enroll").setLevel(logging.CRITICAL)
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep the library's warnings of rows that it passed over from filling the output."""
+    logger = logging.getLogger("otp_enroll")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +101,11 @@ class Prover:
         tally, tracer = Tally(), sys.gettrace()
         sys.settrace(None)
         try:
-            for scenario in scenarios:
-                tally.scenarios += 1
-                for run in self.walker.walk(scenario, faults=faults, ticks=ticks):
-                    self._count(tally, run, self.broken(run, faults=faults, ticks=ticks))
+            with silence():
+                for scenario in scenarios:
+                    tally.scenarios += 1
+                    for run in self.walker.walk(scenario, faults=faults, ticks=ticks):
+                        self._count(tally, run, self.broken(run, faults=faults, ticks=ticks))
         finally:
             sys.settrace(tracer)  # in the frame that took it away, as tracers demand
         return tally

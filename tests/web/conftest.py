@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-import web_server
 from web_browser import Visit, Visitor, chromium, visiting
-from web_server import WebApp
+from web_server import APPS, WebApp
 
 
 # Of the package and not of the session: while Playwright runs, its event loop is the thread's,
@@ -22,7 +21,7 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture(scope="package", params=web_server.there_are())
+@pytest.fixture(scope="package", params=APPS)
 def app(request: pytest.FixtureRequest) -> Iterator[WebApp]:
     with WebApp(request.param, "--short") as started:
         yield started

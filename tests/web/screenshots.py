@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from PIL import Image
 
-TESTS: Final = Path(__file__).parent.parent
-IMAGES: Final = TESTS.parent / "docs" / "images"
-sys.path.insert(0, str(TESTS))
+from web_browser import LOCALES, Visitor, chromium, visiting
+from web_server import ROOT, WebApp
 
-from web_browser import LOCALES, Visitor, chromium, visiting  # noqa: E402  # found by the line above
-from web_server import WebApp  # noqa: E402  # the same
-
+IMAGES: Final = ROOT / "docs" / "images"
 SCREEN: Final = {"width": 900, "height": 600}
 COLOURS: Final = 64
 SECOND: Final = {"en": "tablet", "fa": "تبلت"}
