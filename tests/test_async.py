@@ -317,15 +317,22 @@ def test_both_flavours_do_the_same() -> None:
         assert mine == theirs
 
 
-@pytest.mark.parametrize("wrong", [{"on_event": 7}, {"issuer": "a:b"}, {"cipher": None}])
-def test_both_flavours_refuse_the_same_arguments(wrong: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"on_event": 7}, "on_event must be callable"),
+        ({"issuer": "a:b"}, "issuer must not contain a colon"),
+        ({"cipher": None}, "the cipher has no method seal"),
+    ],
+)
+def test_both_flavours_refuse_the_same_arguments(wrong: dict[str, Any], told: str) -> None:
     """What one flavour cannot be built with, the other refuses in the same words."""
     settings: dict[str, Any] = {"issuer": "Exir", "cipher": Unencrypted()} | wrong
     with pytest.raises((TypeError, ValueError)) as plain:
         Enroller(MemoryStore(), **settings)
     with pytest.raises(plain.type) as awaited:
         AsyncEnroller(AsyncMemoryStore(), **settings)
-    assert str(awaited.value) == str(plain.value)
+    assert str(awaited.value) == str(plain.value) == told
 
 
 def test_both_flavours_log_a_listener_that_raises(caplog: pytest.LogCaptureFixture) -> None:

@@ -19,6 +19,7 @@ BAD_TEXTS: list[tuple[Any, type[Exception]]] = [
     ("", ValueError),
     ("a\0b", ValueError),
     ("\ud800", ValueError),
+    ("\udfff", ValueError),
     ("x" * 1_000_000, ValueError),
 ]
 BAD_NAMES: list[tuple[Any, type[Exception]]] = [
@@ -197,6 +198,7 @@ MISTAKES: list[tuple[str, str, Any, str]] = [
     ("status", "user_id", "a\0b", "user_id must not contain NUL or a lone surrogate"),
     ("begin", "account_name", 42, "account_name must be a str"),
     ("begin", "account_name", "x" * 129, "account_name must have 1 to 128 characters"),
+    ("begin", "account_name", "x" * 512, "account_name must have 1 to 128 characters"),
     ("begin", "account_name", "x" * 513, "account_name must have at most 128 characters"),
     ("begin", "account_name", "a:b", "account_name must not contain a colon"),
     (
@@ -243,9 +245,11 @@ def test_mistake_is_told_in_a_sentence_that_names_it(
 
 LONGEST: list[tuple[str, str, Any]] = [
     ("begin", "account_name", "x" * 128),
+    ("begin", "account_name", "あ" * 128),
     ("begin", "authenticator", "x" * 64),
     ("verify", "purpose", "x" * 64),
     ("verify", "purpose", "x"),
+    ("verify", "purpose", "\ud7ff\ue000"),
     ("verify", "context", {f"{n:0>64}": "x" * 256 for n in range(16)}),
     ("verify", "accept", {"code", "recovery_code"}),
     ("rename", "new_name", "x" * 64),

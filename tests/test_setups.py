@@ -101,8 +101,9 @@ def test_wrong_code_keeps_the_key(flow: Any) -> None:
     """After a wrong code the same key is shown, and a right code still confirms."""
     setup = flow.enroller.begin(USER, account_name="sara")
     phone = flow.phone(setup)
-    with pytest.raises(errors.WrongCodeError):
+    with pytest.raises(errors.WrongCodeError) as refusal:
         flow.enroller.confirm(USER, wrong_for(phone), setup_id=setup.id)
+    assert (refusal.value.method, refusal.value.attempts_left) == ("code", 9)
     assert flow.enroller.resume(USER, setup_id=setup.id).key == setup.key
     flow.enroller.confirm(USER, phone.code(), setup_id=setup.id)
 
@@ -582,6 +583,32 @@ def test_resume_shows_all_that_begin_showed(make_flow: Make) -> None:
         assert (again.authenticator, again.replaces) == (begun.authenticator, begun.replaces)
         assert again.expires_at == begun.expires_at
         flow.enroller.confirm(USER, flow.phone(begun).code(), setup_id=begun.id)
+
+
+def test_label_is_cut_so_that_the_number_of_a_replacement_fits(flow: Any) -> None:
+    """The longest account name loses its end to the suffix, and a space before it as well."""
+    setup = flow.enroller.begin(USER, account_name="x" * 128)
+    assert setup.account_name == "x" * 128
+    flow.enroller.confirm(USER, flow.phone(setup).code(), setup_id=setup.id)
+    again = flow.enroller.begin(USER, account_name="x" * 128, proof=VOUCHED)
+    assert again.account_name == "x" * 124 + " (2)"
+    again = flow.enroller.begin(USER, account_name="x" * 123 + " yyyy", proof=VOUCHED)
+    assert again.account_name == "x" * 123 + " (2)"
+    flow.enroller.confirm(USER, flow.phone(again).code(), setup_id=again.id)
+    third = flow.enroller.begin(USER, account_name="sara", proof=VOUCHED)
+    assert third.account_name == "sara (3)"
+
+
+def test_begin_shows_the_paper_of_its_setup(flow: Any) -> None:
+    """The first setup has nothing to overwrite in an app; one beside a working secret may."""
+    first = flow.enroller.begin(USER, account_name="sara")
+    assert (first.replaces, first.warnings, first.authenticator) == (False, (), "default")
+    assert "Made on: 15 January 2027" in first.sheet().text()
+    flow.enroller.confirm(USER, flow.phone(first).code(), setup_id=first.id)
+    for name, replaces in (("default", True), ("tablet", False)):
+        setup = flow.enroller.begin(USER, account_name="sara", authenticator=name, proof=VOUCHED)
+        assert (setup.replaces, setup.authenticator) == (replaces, name)
+        assert [warning.code for warning in setup.warnings] == ["may_overwrite"]
 
 
 def test_purge_leaves_the_working_authenticator(flow: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from otp_enroll import AttemptBudget, Override, Policy, Verification, errors
+from otp_enroll.core.budget import Waits
 from otp_enroll.core.secret import Secret
 from otp_enroll.core.states import Confirmed
 from otp_enroll.storage import codec
@@ -164,10 +166,23 @@ def test_window_is_what_the_policy_says(
     assert found == accepted
 
 
+def stored_as(flow: Any, enrollment: Confirmed) -> None:
+    """Put another state of the account in the place of the stored one."""
+    record = flow.store.load(USER)
+    rewritten = codec.encode(
+        enrollment,
+        codec.decode(record)[1],
+        user_id=USER,
+        revision="f" * 32,
+        replaces=record.revision,
+        changed_at=record.changed_at,
+    )
+    assert flow.store.save(rewritten, expected=record.revision)
+
+
 def with_secret(flow: Any, secret: Secret, *names: str) -> None:
     """Give the stored authenticators one known secret, as an import would."""
-    record = flow.store.load(USER)
-    enrollment, (_, envelope) = confirmed_of(flow), codec.decode(record)
+    enrollment = confirmed_of(flow)
     template = enrollment.authenticators[0]
     twins = tuple(
         replace(
@@ -179,15 +194,7 @@ def with_secret(flow: Any, secret: Secret, *names: str) -> None:
         )
         for number, name in enumerate(names)
     )
-    rewritten = codec.encode(
-        replace(enrollment, authenticators=twins),
-        envelope,
-        user_id=USER,
-        revision="f" * 32,
-        replaces=record.revision,
-        changed_at=record.changed_at,
-    )
-    assert flow.store.save(rewritten, expected=record.revision)
+    stored_as(flow, replace(enrollment, authenticators=twins))
 
 
 RFC_SECRET = b"12345678901234567890"
@@ -243,8 +250,9 @@ def test_authenticators_keep_the_parameters_that_they_were_set_up_with(flow: Any
     assert (len(six.code()), len(eight.code())) == (6, 8)
     assert flow.enroller.verify(USER, six.code()).authenticator == "default"
     assert flow.enroller.verify(USER, eight.code()).authenticator == "tablet"
-    with pytest.raises(errors.MalformedCodeError):
+    with pytest.raises(errors.MalformedCodeError) as refusal:
         flow.enroller.verify(USER, "1234567")
+    assert refusal.value.expected_digits == 6
 
 
 @pytest.mark.requirement("R-67")
@@ -559,6 +567,27 @@ def test_renewed_set_voids_the_old_one(flow: Any) -> None:
 
 
 @pytest.mark.requirement("R-84")
+def test_paper_of_new_codes_says_whose_they_are(make_flow: Make) -> None:
+    """Issuer and account as at begin, date, number and policy; a renewal knows no account name."""
+    flow = make_flow(policy=Policy(recovery_codes=7))
+    setup = flow.enroller.begin(USER, account_name="sara")
+    flow.clock.advance(60)
+    renamed = flow.another(issuer="Another name")
+    done = renamed.confirm(USER, flow.phone(setup).code(), setup_id=setup.id)
+    sheet = done.recovery_codes.sheet().text()
+    number = flow.enroller.status(USER).recovery_sheet_number
+    for line in ("Exir", f"Sheet number: {number}", "Made on: 15 January 2027", "Account: sara"):
+        assert line in sheet.splitlines()
+    assert "You get 7 recovery codes." in sheet
+    flow.clock.advance(86_400)
+    renewed = renamed.regenerate_recovery_codes(USER, proof=VOUCHED).sheet().text()
+    number = flow.enroller.status(USER).recovery_sheet_number
+    for line in ("Another name", f"Sheet number: {number}", "Made on: 16 January 2027"):
+        assert line in renewed.splitlines()
+    assert "Account:" not in renewed
+
+
+@pytest.mark.requirement("R-84")
 def test_low_recovery_codes_are_told(flow: Any) -> None:
     """At two codes left, and at one and none, an event asks for a new set."""
     _, confirmation = flow.enroll()
@@ -681,6 +710,21 @@ def test_status_tells_all_that_may_be_told(flow: Any) -> None:
     assert (status.retry_at, status.recovery_retry_at) == (at(150), at(150))
     assert status.setup_expires_at == at(120 + 900)
     assert status.changed_at == at(120)
+
+
+def test_what_a_newer_version_stored_outlives_every_verdict(flow: Any) -> None:
+    """Right and wrong codes of both kinds leave alone what they do not know, each in its place."""
+    phone, confirmation = flow.enroll()
+    account = confirmed_of(flow)
+    code = replace(account.budgets.code, waits=Waits(extra={"of": "codes"}), extra={"of": "lock"})
+    budgets = replace(account.budgets, code=code, recovery=Waits(extra={"of": "paper"}))
+    stored_as(flow, replace(account, budgets=replace(budgets, extra={"of": "both"})))
+    for typed in (phone.code(), confirmation.recovery_codes[0], wrong_for(phone), "0" * 24):
+        with suppress(errors.WrongCodeError):
+            flow.enroller.verify(USER, typed)
+        kept = confirmed_of(flow).budgets
+        assert (kept.code.waits.extra, kept.recovery.extra) == ({"of": "codes"}, {"of": "paper"})
+        assert (kept.code.extra, kept.extra) == ({"of": "lock"}, {"of": "both"})
 
 
 def test_renewal_ends_the_wait_of_recovery_codes(flow: Any) -> None:

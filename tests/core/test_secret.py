@@ -350,6 +350,13 @@ def test_a_hopeless_key_has_no_suggestion(typed: str) -> None:
 
 
 @pytest.mark.requirement("R-11")
+def test_sixteen_suggestions_are_offered_and_no_more() -> None:
+    """Four letters that are an I or an L make sixteen keys; a fifth makes too many."""
+    assert len(suggest("1111AAAA")) == len(set(suggest("1111AAAA"))) == 16
+    assert suggest("11111AAA") == ()
+
+
+@pytest.mark.requirement("R-11")
 @given(st.text(st.sampled_from([*ALPHABET, *"0189 -=\u017f\u00df"]), max_size=600))
 def test_every_suggestion_decodes(typed: str) -> None:
     """Whatever is suggested is a key, and differs from what was typed in look-alikes alone."""
