@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,15 @@ def judged(number: str, inputs: Inputs) -> CheckResult:
     return contract.judge_one(CHECKS[number], inputs, {})
 
 
+def judged_thrice(number: str, make: Callable[[], Inputs]) -> CheckResult:
+    """Judge one check until it fails, three times at most: a busy machine can spoil a race."""
+    for _ in range(2):
+        result = judged(number, make())
+        if result.verdict == "failed":
+            return result
+    return judged(number, make())
+
+
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A new file, told to other processes too."""
@@ -68,7 +79,7 @@ def failures(report: Report) -> list[str]:
 @pytest.mark.parametrize("kind", broken(joined=False))
 def test_broken_store_is_killed(kind: Any) -> None:
     """Each broken store fails the check that is meant for its mistake."""
-    result = judged(kind.killer, broken_stores.inputs_for(kind))
+    result = judged_thrice(kind.killer, lambda: broken_stores.inputs_for(kind))
     assert result.verdict == "failed", str(result)
 
 
@@ -103,7 +114,8 @@ def test_page_lists_them_all() -> None:
 @pytest.mark.parametrize("number", ["47", "48", "53", "54", "55", "56", "57"])
 def test_look_then_act_breaks_the_flow(number: str) -> None:
     """A store that looks first and then acts breaks each promise of the flow."""
-    result = judged(number, broken_stores.inputs_for(broken_races.LooksThenUpdates))
+    make = partial(broken_stores.inputs_for, broken_races.LooksThenUpdates)
+    result = judged_thrice(number, make)
     assert result.verdict == "failed", str(result)
 
 
