@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-import zxingcpp
 from PIL import Image
 from playwright.sync_api import (
     Browser,
@@ -26,6 +25,7 @@ from playwright.sync_api import (
 )
 
 from conftest import path_of_tool
+from scanner import scan
 from web_server import WebApp
 
 LOCALES: Final = {"en": "en-US", "fa": "fa-IR"}
@@ -54,9 +54,9 @@ def chromium() -> Iterator[Browser]:
 
 
 def read_qr(picture: bytes) -> str:
-    """Return the text of the one QR code in a picture, which has to be dark on light."""
+    """Return the text of the one QR code in a picture."""
     with Image.open(io.BytesIO(picture)) as image:
-        found = zxingcpp.read_barcodes(image.convert("RGB"), try_invert=False)
+        found = scan(image)
     assert len(found) == 1, f"{len(found)} codes in the picture"
     return found[0].text
 

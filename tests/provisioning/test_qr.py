@@ -22,6 +22,7 @@ from otp_enroll.core.secret import Secret
 from otp_enroll.policy import Parameters
 from otp_enroll.provisioning.qr import QRCode
 from otp_enroll.provisioning.uri import LONGEST_FOR_VERSION_10, build
+from scanner import scan
 
 KEY = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 URI = build(
@@ -54,9 +55,7 @@ def code_of(uri: str = URI, issuer: str = "ACME & Sons") -> QRCode:
 
 
 def read(image: Image.Image) -> list[str]:
-    """Decode as a phone does that expects dark modules on a light ground."""
-    found = zxingcpp.read_barcodes(image.convert("RGB"), try_invert=False)
-    return [one.text for one in found]
+    return [one.text for one in scan(image)]
 
 
 def on_page(drawn: Image.Image, around: tuple[int, int, int]) -> Image.Image:
@@ -252,7 +251,7 @@ def test_the_version_follows_from_the_length(length: int, version: int, level: s
     """Level M up to version 10, then level L, so that the code stays as coarse as it can be."""
     text = URI + "x" * (length - len(URI)) if length > len(URI) else URI[:length]
     code = code_of(text)
-    (found,) = zxingcpp.read_barcodes(png_of(code))
+    (found,) = scan(png_of(code))
 
     assert (code.version, found.ec_level, found.text) == (version, level, text)
     assert found.format == zxingcpp.BarcodeFormat.QRCode
