@@ -11,6 +11,5 @@ def scan(picture: Image.Image) -> list[zxingcpp.Barcode]:
 
     No other symbology: among the modules of a QR code there are rows that read as a bar code.
     """
-    return zxingcpp.read_barcodes(
-        picture.convert("RGB"), formats=zxingcpp.BarcodeFormat.QRCode, try_invert=False
-    )
+    only = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
+    return zxingcpp.read_barcodes(picture.convert("RGB"), formats=only, try_invert=False)
