@@ -479,8 +479,11 @@ def test_longest_account_name_can_be_replaced_and_shown(flow: Any) -> None:
     setup = enroller.begin(USER, account_name=longest, proof=VOUCHED)
     assert setup.account_name == "漢" * 124 + " (2)"
     assert setup.qr.svg().startswith("<svg")
+    setup = enroller.begin(USER, account_name="😀" * 96, proof=VOUCHED)
+    assert setup.account_name == "😀" * 95 + " (2)"
+    assert setup.qr.svg().startswith("<svg")
     with pytest.raises(ValueError, match="too many characters of four bytes"):
-        enroller.begin(USER, account_name="😀" * 128, proof=VOUCHED)
+        enroller.begin(USER, account_name="😀" * 97, proof=VOUCHED)
 
 
 @pytest.mark.requirement("R-77")

@@ -29,7 +29,7 @@ from otp_enroll.core.states import (
     with_setup,
     without_setup,
 )
-from otp_enroll.core.typed_text import LONGEST_ACCOUNT_NAME, TypedCode
+from otp_enroll.core.typed_text import BYTES_A_CHARACTER, LONGEST_ACCOUNT_NAME, TypedCode
 from otp_enroll.errors import (
     AmbiguousAuthenticatorError,
     NotEnrolledError,
@@ -110,7 +110,10 @@ def _staged(
 
 
 def _with_suffix(account_name: str, suffix: str) -> str:
-    return account_name[: LONGEST_ACCOUNT_NAME - len(suffix)].rstrip() + suffix
+    kept = account_name[: LONGEST_ACCOUNT_NAME - len(suffix)]
+    while len((kept + suffix).encode()) > BYTES_A_CHARACTER * LONGEST_ACCOUNT_NAME:
+        kept = kept[:-1]
+    return kept.rstrip() + suffix
 
 
 def resume(enrollment: Enrollment, request: requests.Resume, facts: Facts) -> Decision[SetupShown]:
