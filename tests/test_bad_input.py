@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 import pytest
@@ -321,6 +322,25 @@ def test_any_proper_id_is_taken_as_it_is(user_id: str, flow: Any) -> None:
     flow.enroller.begin(user_id, account_name="sara")
     assert flow.store.load(user_id).user_id == user_id
     assert flow.enroller.status(user_id).user_id == user_id
+
+
+class Word(str, enum.Enum):
+    """Texts that are no plain ``str``, as a web framework's or an enumeration's are not."""
+
+    USER = "user-42"
+    STEP_UP = "step-up"
+
+
+def test_text_of_another_class_is_kept_as_plain_text(flow: Any) -> None:
+    """An id or purpose of a subclass of str is the text that it holds, in a record and an event."""
+    setup = flow.enroller.begin(Word.USER, account_name="sara")
+    assert type(flow.store.load("user-42").user_id) is str
+    phone = flow.phone(setup)
+    flow.enroller.confirm("user-42", phone.code(), setup_id=setup.id)
+    flow.clock.advance(30)
+    verification = flow.enroller.verify(Word.USER, phone.code(), purpose=Word.STEP_UP)
+    assert (type(verification.user_id), type(verification.purpose)) == (str, str)
+    assert verification.purpose == "step-up"
 
 
 @pytest.mark.parametrize("verb", ["begin", "resume", "confirm", "cancel", "check_key_copy",

@@ -23,14 +23,19 @@ HIDDEN: Final = "(hidden)"
 
 
 def checked_text(value: object, what: str, longest: int) -> str:
-    """Check an identifier of the app's: 1 to ``longest`` characters that UTF-8 can encode."""
+    """Check an identifier of the app's: 1 to ``longest`` characters that UTF-8 can encode.
+
+    Returns:
+        A plain ``str``: a driver or a store in memory would keep another class, which it is not
+        when it comes back.
+    """
     if not isinstance(value, str):
         raise TypeError(f"{what} must be a str")
     if not 1 <= len(value) <= longest:
         raise ValueError(f"{what} must have 1 to {longest} characters")
     if any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value):
         raise ValueError(f"{what} must not contain NUL or a lone surrogate")
-    return value
+    return str.__str__(value)
 
 
 def checked_context(context: object) -> dict[str, str]:

@@ -60,7 +60,7 @@ class Request:
             TypeError: A wrong type.
             ValueError: An impossible value.
         """
-        checked_text(self.user_id, "user_id", LONGEST_USER_ID)
+        self._set("user_id", checked_text(self.user_id, "user_id", LONGEST_USER_ID))
         self._set("context", checked_context(self.context))
         if self.typed is not None and self.typed.kind == "not text":
             raise TypeError("a code must be a str")
@@ -206,7 +206,7 @@ class Verify(Request):
     def check(self) -> None:
         """As ``Request.check``."""
         Request.check(self)
-        checked_text(self.code_purpose, "purpose", LONGEST_PURPOSE)
+        self._set("code_purpose", checked_text(self.code_purpose, "purpose", LONGEST_PURPOSE))
         self._set("accept", checked_accept(self.accept))
 
     @property
