@@ -326,6 +326,17 @@ def test_code_of_a_length_that_no_authenticator_has_is_malformed(make_flow: Make
     assert flow.store.load(USER) == stored
 
 
+def test_length_of_a_code_is_judged_before_the_secret_is_opened(make_flow: Make) -> None:
+    """Eight digits where every app shows six are malformed, whatever became of the key ring."""
+    flow = make_flow(cipher=AESGCMKeyRing({"old": b"o" * 32}))
+    setup = flow.enroller.begin(USER, account_name="sara")
+    keyless = flow.another(cipher=AESGCMKeyRing({"new": b"n" * 32}))
+    with pytest.raises(errors.MalformedCodeError):
+        keyless.confirm(USER, "12345678", setup_id=setup.id)
+    with pytest.raises(errors.UnreadableSecretError):
+        keyless.confirm(USER, "123456", setup_id=setup.id)
+
+
 @pytest.mark.requirement("R-51")
 @pytest.mark.regression_of("B-21")
 def test_setup_bears_ten_wrong_codes(flow: Any) -> None:

@@ -36,7 +36,7 @@ from otp_enroll.errors import (
     SetupExhaustedError,
     WrongCodeError,
 )
-from otp_enroll.policy import SETUP_WRONG_CODES
+from otp_enroll.policy import SETUP_WRONG_CODES, Parameters
 
 NO_CODES: Final = RecoverySet(salt=b"", digests=b"", spent=())
 _BACKUPS: Final = ("none", "acknowledged", "checked")  # each satisfies those before it
@@ -173,6 +173,8 @@ def _diagnosed(setup: Setup, code: TypedCode, left: int, facts: Facts) -> WrongC
 
 
 def _is_of_careless_app(setup: Setup, code: TypedCode, facts: Facts) -> bool:
+    if code.length not in {setup.parameters.digits, Parameters().digits}:
+        return False  # no app shows it, so the secret need not be opened to say so
     return oath.is_code_of_other_parameters(
         facts.secret(setup.authenticator_id),
         setup.parameters,
