@@ -321,6 +321,7 @@ def test_both_flavours_do_the_same() -> None:
     ("wrong", "told"),
     [
         ({"on_event": 7}, "on_event must be callable"),
+        ({"sleep": None}, "sleep must be callable"),
         ({"issuer": "a:b"}, "issuer must not contain a colon"),
         ({"cipher": None}, "the cipher has no method seal"),
     ],
@@ -333,6 +334,18 @@ def test_both_flavours_refuse_the_same_arguments(wrong: dict[str, Any], told: st
     with pytest.raises(plain.type) as awaited:
         AsyncEnroller(AsyncMemoryStore(), **settings)
     assert str(awaited.value) == str(plain.value) == told
+
+
+@pytest.mark.parametrize("hook", ["on_event", "sleep"])
+def test_plain_flavour_refuses_what_it_would_never_await(hook: str) -> None:
+    """A coroutine function would be called and never run: no event told, no pause made."""
+
+    async def awaited(_: object) -> None: ...
+
+    hooks: dict[str, Any] = {hook: awaited}
+    AsyncEnroller(AsyncMemoryStore(), issuer="Exir", cipher=Unencrypted(), **hooks)
+    with pytest.raises(TypeError, match=f"{hook} is a coroutine function"):
+        Enroller(MemoryStore(), issuer="Exir", cipher=Unencrypted(), **hooks)
 
 
 def test_both_flavours_log_a_listener_that_raises(caplog: pytest.LogCaptureFixture) -> None:

@@ -26,7 +26,7 @@ from otp_enroll.events import Event
 from otp_enroll.maintenance import AsyncMaintenance, Maintenance
 from otp_enroll.policy import Policy
 from otp_enroll.provisioning.setup import Confirmation
-from otp_enroll.settings import Settings, check_store
+from otp_enroll.settings import Settings, check_hook, check_store
 from otp_enroll.storage.protocol import (
     AsyncEnrollmentStore,
     EnrollmentStore,
@@ -82,8 +82,9 @@ class Enroller(Maintenance):
         self._settings = Settings(
             issuer=issuer, cipher=cipher, policy=policy, clock=clock, random_bytes=random_bytes
         )
-        if on_event is not None and not callable(on_event):
-            raise TypeError("on_event must be callable")
+        if on_event is not None:
+            check_hook(on_event, "on_event", awaited=False)
+        check_hook(sleep, "sleep", awaited=False)
         self._store = store
         self._on_event = on_event
         self._sleep = sleep
@@ -242,8 +243,9 @@ class AsyncEnroller(AsyncMaintenance):
         self._settings = Settings(
             issuer=issuer, cipher=cipher, policy=policy, clock=clock, random_bytes=random_bytes
         )
-        if on_event is not None and not callable(on_event):
-            raise TypeError("on_event must be callable")
+        if on_event is not None:
+            check_hook(on_event, "on_event", awaited=True)
+        check_hook(sleep, "sleep", awaited=True)
         self._store = store
         self._on_event = on_event
         self._sleep = sleep

@@ -130,6 +130,18 @@ def check_store(store: object, *, joined: bool, awaited: bool) -> None:
         raise TypeError(f"this store is for {'Enroller' if awaited else 'AsyncEnroller'}")
 
 
+def check_hook(hook: object, what: str, *, awaited: bool) -> None:
+    """Refuse what the enroller could not call, or would call and never await.
+
+    Raises:
+        TypeError: Not callable, or a coroutine function where nothing is awaited.
+    """
+    if not callable(hook):
+        raise TypeError(f"{what} must be callable")
+    if inspect.iscoroutinefunction(hook) and not awaited:
+        raise TypeError(f"{what} is a coroutine function, which AsyncEnroller alone awaits")
+
+
 def listed(store: object) -> object:
     """Return the store if it can list ids, which maintenance needs and requests do not.
 
