@@ -1017,6 +1017,19 @@ def test_engine_with_one_connection_is_refused() -> None:
         AsyncSQLAlchemyStore(create_async_engine("sqlite+aiosqlite://"), TABLE)
 
 
+def test_a_bind_of_the_other_flavour_is_refused(tmp_path: Path) -> None:
+    """What is no engine, connection or session of the store's flavour is told to be none."""
+    plain = sa.create_engine(f"sqlite:///{tmp_path / 'x.db'}")
+    awaited = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
+    wrong: Any
+    for wrong in (awaited, sessionmaker(plain), str(plain.url), None):
+        with pytest.raises(TypeError, match="needs an engine, a connection or a session"):
+            SQLAlchemyStore(wrong, TABLE)
+    for wrong in (plain, async_sessionmaker(awaited), None):
+        with pytest.raises(TypeError, match=r"needs one of sqlalchemy\.ext\.asyncio"):
+            AsyncSQLAlchemyStore(wrong, TABLE)
+
+
 def test_other_databases_are_refused(tmp_path: Path) -> None:
     """A database that nobody tried is a ValueError in every mode, before the first user."""
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'x.db'}")

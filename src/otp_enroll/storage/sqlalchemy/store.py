@@ -46,6 +46,7 @@ class SQLAlchemyStore:
         table: What ``enrollment_table`` returned.
 
     Raises:
+        TypeError: Something else to bind to, or one for ``AsyncSQLAlchemyStore``.
         ValueError: A database that it does not know, or an engine whose one connection the
             app's transactions use too.
 
@@ -57,6 +58,8 @@ class SQLAlchemyStore:
         self, bind: Engine | Connection | Session | scoped_session[Session], table: Table
     ) -> None:
         bind = bind() if isinstance(bind, scoped_session) else bind
+        if not isinstance(bind, (Engine, Connection, Session)):
+            raise TypeError("a SQLAlchemyStore needs an engine, a connection or a session")
         self.joined: bool = not isinstance(bind, Engine)
         if isinstance(bind, Engine):
             self._waiting, options = waiting_on(bind)
@@ -161,6 +164,7 @@ class AsyncSQLAlchemyStore:
         table: What ``enrollment_table`` returned.
 
     Raises:
+        TypeError: Something else to bind to, or one for ``SQLAlchemyStore``.
         ValueError: As for ``SQLAlchemyStore``.
 
     Attributes:
@@ -173,6 +177,8 @@ class AsyncSQLAlchemyStore:
         table: Table,
     ) -> None:
         bind = bind() if isinstance(bind, async_scoped_session) else bind
+        if not isinstance(bind, (AsyncEngine, AsyncConnection, AsyncSession)):
+            raise TypeError("an AsyncSQLAlchemyStore needs one of sqlalchemy.ext.asyncio")
         self.joined: bool = not isinstance(bind, AsyncEngine)
         if isinstance(bind, AsyncEngine):
             self._waiting, options = waiting_on(bind.sync_engine)
