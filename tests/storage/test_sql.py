@@ -48,6 +48,7 @@ def test_row_takes_what_its_columns_hold(name: str) -> None:
         asyncpg.DeadlockDetectedError(),
         *(pymysql.err.OperationalError(code, "text") for code in (1213, 1020)),
         *(ConnectorError(code) for code in (1213, 1020)),
+        *(Exception({"S": "ERROR", "C": code}) for code in ("40001", "40P01")),  # as pg8000's
     ],
     ids=repr,
 )
@@ -77,6 +78,8 @@ def test_duplicate_is_known_by_its_code(error: Exception) -> None:
         pymysql.err.OperationalError(1205, "lock wait timeout"),
         pymysql.err.IntegrityError(1452, "foreign key"),
         ConnectorError(2013),
+        Exception({"S": "ERROR", "C": "23505"}),
+        Exception({}),
     ],
     ids=repr,
 )

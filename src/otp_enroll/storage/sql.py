@@ -11,7 +11,7 @@ LOCK_SECONDS: Final = 5
 """How long a call in own mode waits for a row or table that another transaction has locked."""
 
 # PostgreSQL: serialisation failure, deadlock. MySQL and MariaDB: deadlock, changed since read.
-_LOST_RACES: Final = frozenset({"40001", "40P01", 1213, 1020})
+_LOST_RACES: Final = ("40001", "40P01", 1213, 1020)
 _DUPLICATE_KEY: Final = 1062
 
 
@@ -35,7 +35,7 @@ def record_of(row: Iterable[Any]) -> StoredEnrollment:
 
 def is_lost_race(error: BaseException | None) -> bool:
     """Tell whether a driver's exception means that another transaction was first."""
-    return not _LOST_RACES.isdisjoint(_codes(error))
+    return any(code in _LOST_RACES for code in _codes(error))
 
 
 def is_duplicate(error: BaseException | None) -> bool:
@@ -46,4 +46,7 @@ def is_duplicate(error: BaseException | None) -> bool:
 def _codes(error: BaseException | None) -> tuple[object, ...]:
     """Return every code that one of the drivers may have put on its exception."""
     names = ("sqlstate", "pgcode", "errno")
-    return (*(getattr(error, name, None) for name in names), *getattr(error, "args", ())[:1])
+    first = next(iter(getattr(error, "args", ())), None)
+    if isinstance(first, dict):  # pg8000 has what the server sent, by the letters of its protocol
+        first = first.get("C")
+    return (*(getattr(error, name, None) for name in names), first)
