@@ -294,7 +294,12 @@ def test_events_of_an_account_tell_all_that_is_known(flow: Any, hearing: Hearing
         hearing.event(events.EnrollmentDisabled, "disable", actor="help desk", names=("default",))
     ]
     enroller.erase(USER, proof=VOUCHED, context=CONTEXT)
-    assert hearing.new() == [hearing.event(events.EnrollmentErased, "erase", actor="help desk")]
+    assert hearing.new() == [
+        hearing.event(
+            events.OverrideUsed, "erase", actor="help desk", verb="erase", reason=VOUCHED.reason
+        ),
+        hearing.event(events.EnrollmentErased, "erase", actor="help desk"),
+    ]
 
 
 @pytest.mark.requirement("R-69", "R-94")

@@ -947,7 +947,7 @@ def test_erase_deletes_the_row_and_takes_an_override_alone(flow: Any) -> None:
     flow.told.clear()
     flow.enroller.erase(USER, proof=VOUCHED)
     assert flow.store.load(USER) is None
-    assert flow.names_of_events() == ["EnrollmentErased"]
+    assert flow.names_of_events() == ["OverrideUsed", "EnrollmentErased"]
     flow.enroller.erase(USER, proof=VOUCHED)
 
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from otp_enroll.core.decision import Decision, Facts, FreshRecovery, FreshSetup, aware
+from otp_enroll.core.decision import Decision, Facts, FreshRecovery, FreshSetup
+from otp_enroll.core.proofs import vouched
 from otp_enroll.core.recovery import CODE_BYTES, SALT_BYTES, FreshCodes
 from otp_enroll.core.requests import Erase, Request
 from otp_enroll.core.secret import Sealed, Secret, SetupId
@@ -51,17 +52,19 @@ RequestT = TypeVar("RequestT", bound=Request)
 Transition = Callable[[Enrollment, RequestT, Facts], Decision[AnswerT]]
 
 
-def erased(request: Erase, settings: Settings) -> EnrollmentErased:
-    """Make the event of a deleted row."""
-    return EnrollmentErased(
-        time=aware(settings.now()),
+def erased(request: Erase, settings: Settings) -> tuple[Event, ...]:
+    """Make the events of a deleted row: who vouched for it and why, and that it is gone."""
+    facts = Facts(
         user_id=request.user_id,
-        authenticator=None,
-        authenticator_id=None,
+        now=settings.now(),
+        changed_at=0,
+        policy=settings.policy,
+        issuer=settings.issuer,
         purpose=request.purpose,
         actor=request.actor,
-        context=dict(request.told),
+        context=request.told,
     )
+    return (*vouched(request.verb, request.proof, facts), facts.event(EnrollmentErased))
 
 
 @contextmanager

@@ -204,7 +204,7 @@ class Enroller(Maintenance):
         return present(attempt.answer())
 
     def _erase(self, request: requests.Erase) -> None:
-        told = (erased(request, self._settings),)
+        told = erased(request, self._settings)
         with storage_errors():
             self._store.delete(request.user_id)
         self._tell(told)
@@ -318,7 +318,7 @@ class AsyncEnroller(AsyncMaintenance):
         return present(attempt.answer())
 
     async def _erase(self, request: requests.Erase) -> None:
-        told = (erased(request, self._settings),)
+        told = erased(request, self._settings)
         with storage_errors():
             await self._store.delete(request.user_id)
         await self._tell(told)

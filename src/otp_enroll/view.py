@@ -86,7 +86,7 @@ class EnrollerView(Verbs):
 
     def _erase(self, request: requests.Erase) -> None:
         self._store.delete(request.user_id)
-        self._told += (erased(request, self._settings),)
+        self._told += erased(request, self._settings)
 
 
 class AsyncEnrollerView(AsyncVerbs):
@@ -134,4 +134,4 @@ class AsyncEnrollerView(AsyncVerbs):
 
     async def _erase(self, request: requests.Erase) -> None:
         await self._store.delete(request.user_id)
-        self._told += (erased(request, self._settings),)
+        self._told += erased(request, self._settings)
