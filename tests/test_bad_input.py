@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from otp_enroll import Override, Policy, errors
+from otp_enroll.provisioning import messages
 
 USER = "user-42"
 VOUCHED = Override(actor="help desk", reason="re-authenticated")
@@ -274,7 +275,6 @@ def test_argument_may_be_as_long_as_is_said(
     [
         ("begin", "proof", "12345"),
         ("confirm", "code", "12345"),
-        ("check_key_copy", "text", ""),
         ("verify", "code", "12345"),
     ],
 )
@@ -286,6 +286,23 @@ def test_malformed_text_is_told_the_digits_of_the_policy(
     with pytest.raises(errors.MalformedCodeError) as refusal:
         verbs.call(verb, **{argument: bad})
     assert refusal.value.expected_digits == 8
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("check_key_copy", {"text": ""}),
+        ("verify", {"code": "123456", "accept": ("recovery_code",)}),
+    ],
+)
+def test_malformed_text_is_told_no_digits_where_none_are_asked_for(
+    verb: str, arguments: dict[str, Any], verbs: Verbs
+) -> None:
+    """Who copies a key or types a recovery code is not sent to the app for six digits."""
+    with pytest.raises(errors.MalformedCodeError) as refusal:
+        verbs.call(verb, **arguments)
+    assert refusal.value.expected_digits is None
+    assert messages.text(refusal.value).startswith("That does not look like a code. ")
 
 
 @pytest.mark.parametrize("verb", ["resume", "confirm", "cancel", "check_key_copy"])

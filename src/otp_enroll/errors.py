@@ -193,13 +193,14 @@ class MalformedCodeError(CodeRejectedError):
     """The text cannot be a code of the kind asked for; it was compared with nothing, at no cost.
 
     Attributes:
-        expected_digits: How many digits a code has.
+        expected_digits: How many digits a code has, or ``None`` where no digits are asked for: a
+            recovery code alone, or a copy of the key.
     """
 
     code = "malformed_code"
     sentence = "the text is not a code"
 
-    def __init__(self, expected_digits: int = 6) -> None:
+    def __init__(self, expected_digits: int | None = 6) -> None:
         super().__init__()
         self.expected_digits = expected_digits
 

@@ -77,10 +77,11 @@ class Request:
         """Refuse text that cannot be what is asked for, before anything is loaded.
 
         Raises:
-            MalformedCodeError: With the number of digits that the policy's codes have.
+            MalformedCodeError: With the number of digits that the policy's codes have, if it is
+                a code that is asked for.
         """
         if self.typed is not None and self.typed.kind not in self.accept:
-            raise MalformedCodeError(digits)
+            raise MalformedCodeError(digits if "code" in self.accept else None)
 
     @property
     def purpose(self) -> str:
@@ -187,10 +188,10 @@ class CheckKeyCopy(OfSetup):
         if self.copy.kind == "not text":
             raise TypeError("text must be a str")
 
-    def refuse_malformed(self, digits: int) -> None:
+    def refuse_malformed(self, digits: int) -> None:  # noqa: ARG002  # a key is no code
         """Refuse an empty or endless copy; any other can be compared."""
         if self.copy.kind == "malformed":
-            raise MalformedCodeError(digits)
+            raise MalformedCodeError(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,7 +117,7 @@ def _backup_required(error: errors.BackupRequiredError, code: str) -> Sentence:
 
 @_first.register
 def _malformed(error: errors.MalformedCodeError, code: str) -> Sentence:
-    if not isinstance(error.expected_digits, int):  # codes of no length, or of several ones
+    if error.expected_digits is None:
         return Sentence("malformed_code.any")
     return Sentence(code, error.expected_digits)
 
