@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from otp_enroll.core.arguments import Request
 from otp_enroll.core.decision import Decision, Facts, FreshRecovery, FreshSetup
 from otp_enroll.core.proofs import vouched
 from otp_enroll.core.recovery import CODE_BYTES, SALT_BYTES, FreshCodes
-from otp_enroll.core.requests import Erase, Request
+from otp_enroll.core.requests import Erase
 from otp_enroll.core.secret import Sealed, Secret, SetupId
 from otp_enroll.core.states import (
     Disabled,

@@ -1,16 +1,23 @@
 """The arguments that verbs share: checked if they are the app's, redacted if they were typed.
 
+``Request`` has them; ``requests`` has a kind of it for each verb.
+
 Pure: no I/O, no clock, no randomness.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Final, cast
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal, cast
 
 from otp_enroll.core.proofs import Override, Proof, Verification
 from otp_enroll.core.secret import SetupId
-from otp_enroll.core.typed_text import read_code
+from otp_enroll.core.typed_text import TypedCode, read_code
+from otp_enroll.errors import MalformedCodeError
+
+Opens = Literal["nothing", "setup", "judged", "stale"]
+Draws = Literal["nothing", "setup", "recovery"]
 
 LONGEST_USER_ID: Final = 190
 LONGEST_PURPOSE: Final = 64
@@ -81,3 +88,76 @@ def checked_accept(accept: object) -> tuple[str, ...]:
     if not methods or len(methods) != len(given):
         raise ValueError(f"accept must have one or both of {', '.join(METHODS)}")
     return methods
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What every request has.
+
+    Attributes:
+        verb: The row of the transition table, and the purpose of a typed proof.
+        opens: Which secrets the verb needs opened: the setup's, those that a code is judged
+            against, or those that the cipher wants sealed anew.
+        draws: What random material the verb needs.
+        sees_expired: Whether the verb speaks of an expired setup instead of passing over it.
+    """
+
+    verb: ClassVar[str] = ""
+    opens: ClassVar[Opens] = "nothing"
+    draws: ClassVar[Draws] = "nothing"
+    sees_expired: ClassVar[bool] = False
+
+    user_id: str
+    context: Mapping[str, str] | None = None
+    proof: Proof = None
+    accept: Collection[str] = METHODS
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        """Check the arguments.
+
+        Raises:
+            TypeError: A wrong type.
+            ValueError: An impossible value.
+        """
+        self._set("user_id", checked_text(self.user_id, "user_id", LONGEST_USER_ID))
+        self._set("context", checked_context(self.context))
+        if self.typed is not None and self.typed.kind == "not text":
+            raise TypeError("a code must be a str")
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def typed(self) -> TypedCode | None:
+        """The code that will be judged, if one was typed."""
+        return self.proof if isinstance(self.proof, TypedCode) else None
+
+    def refuse_malformed(self, digits: int) -> None:
+        """Refuse text that cannot be what is asked for, before anything is loaded.
+
+        Raises:
+            MalformedCodeError: With the number of digits that the policy's codes have, if it is
+                a code that is asked for.
+        """
+        if self.typed is not None and self.typed.kind not in self.accept:
+            raise MalformedCodeError(digits if "code" in self.accept else None)
+
+    @property
+    def purpose(self) -> str:
+        """What a code is for, as events tell it."""
+        return self.verb
+
+    @property
+    def told(self) -> Mapping[str, str]:
+        """The context, checked."""
+        return self.context or {}
+
+    @property
+    def actor(self) -> str | None:
+        """Who acts: an ``Override`` knows best."""
+        if isinstance(self.proof, Override):
+            return self.proof.actor
+        return self.told.get("actor")

@@ -21,6 +21,7 @@ from otp_enroll.policy import Policy
 AnswerT_co = TypeVar("AnswerT_co", covariant=True)
 EventT = TypeVar("EventT", bound=Event)
 FreshT = TypeVar("FreshT", "FreshSetup", "FreshRecovery")
+Opened = Secret | UnreadableSecretError
 
 
 def aware(seconds: int) -> datetime:
@@ -75,9 +76,7 @@ class Facts:
     purpose: str
     actor: str | None
     context: Mapping[str, str]
-    opened: Mapping[str, Secret | UnreadableSecretError] = field(
-        default_factory=dict[str, "Secret | UnreadableSecretError"]
-    )
+    opened: Mapping[str, Opened] = field(default_factory=dict[str, Opened])
     fresh: FreshSetup | FreshRecovery | None = None
 
     def secret(self, authenticator_id: str) -> Secret:

@@ -1,7 +1,7 @@
 """The state machine: TRANSITIONS, the table that one can see, and one function for each verb.
 
 Pure: no I/O, no clock, no randomness. The verbs of a setup stand in ``setups`` and
-``confirming``. The laws:
+``confirming``, ``status`` in ``standing``. The laws:
 
 1. A refusal that neither writes nor tells is raised; one that does is the ``Decision``'s outcome.
    Of all refusals only a wrong code is counted.
@@ -19,15 +19,13 @@ from typing import Final, TypeVar
 
 from otp_enroll import events
 from otp_enroll.core import requests
+from otp_enroll.core.arguments import Request
 from otp_enroll.core.confirming import with_new_recovery_codes
 from otp_enroll.core.decision import (
-    AuthenticatorStatus,
     Decision,
     Facts,
     Resealed,
-    Status,
     aware,
-    aware_or_none,
 )
 from otp_enroll.core.judging import judge
 from otp_enroll.core.proofs import Verification, prove
@@ -52,7 +50,7 @@ from otp_enroll.errors import (
 )
 
 AnswerT = TypeVar("AnswerT")
-RequestT = TypeVar("RequestT", bound=requests.Request)
+RequestT = TypeVar("RequestT", bound=Request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,51 +211,6 @@ def rename(enrollment: Enrollment, request: requests.Rename, facts: Facts) -> De
         None,
         replace(confirmed, authenticators=renamed, setup=setup),
         (facts.event(events.AuthenticatorRenamed, new, old_name=old.name),),
-    )
-
-
-def status(enrollment: Enrollment, request: requests.AskStatus, facts: Facts) -> Decision[Status]:
-    """Tell the state; an expired setup is not told of."""
-    setup = setup_of(enrollment)
-    expires_at = None if setup is None else aware(setup.expires_at)
-    changed_at = aware_or_none(facts.changed_at or None)
-    if not is_confirmed(enrollment):
-        return Decision(
-            Status(
-                user_id=request.user_id,
-                state="disabled" if setup is None else "pending",
-                required=False,
-                setup_expires_at=expires_at,
-                changed_at=changed_at,
-            )
-        )
-    budgets, limits = enrollment.budgets, facts.policy.budget
-    return Decision(
-        Status(
-            user_id=request.user_id,
-            state="confirmed",
-            required=True,
-            authenticators=tuple(_status_of(one) for one in enrollment.authenticators),
-            recovery_codes_left=enrollment.recovery.left,
-            recovery_sheet_number=enrollment.recovery.sheet_number,
-            setup_expires_at=expires_at,
-            retry_at=None
-            if budgets.code.locked
-            else aware_or_none(budgets.code.waits.until(facts.now, limits)),
-            recovery_retry_at=aware_or_none(budgets.recovery.until(facts.now, limits)),
-            locked=budgets.code.locked,
-            changed_at=changed_at,
-        )
-    )
-
-
-def _status_of(one: Authenticator) -> AuthenticatorStatus:
-    return AuthenticatorStatus(
-        name=one.name,
-        id=one.id,
-        type=one.parameters.type,
-        confirmed_at=aware(one.confirmed_at),
-        last_used_at=aware_or_none(one.last_used_at),
     )
 
 
