@@ -115,7 +115,8 @@ class ListingStore(EnrollmentStore, Protocol):
             state: Only records of this state.
             setup_expired_before: Only records whose setup expires before this Unix second.
             after: Only ids that come after this one.
-            limit: At most so many.
+            limit: At most so many. Fewer mean that no more are left: ``reseal`` would report that
+                it is complete, and an old key be thrown away.
         """
         ...
 
