@@ -253,6 +253,26 @@ def test_states_and_requests_hide_their_secrets(flow: Any) -> None:
         pickle.dumps(enrollment)
 
 
+@dataclasses.dataclass
+class ShowingCipher(Unencrypted):
+    """A cipher of an app's own, which fails and whose repr has its key."""
+
+    key: str
+
+    def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
+        raise RuntimeError("no connection")
+
+
+def test_repr_of_a_cipher_stands_in_no_frame_of_ours() -> None:
+    """A cipher that shows its keys shows them in its own frames alone."""
+    enroller = Enroller(MemoryStore(), issuer="Exir", cipher=ShowingCipher(key="k-e-y"))
+    with pytest.raises(errors.UnreadableSecretError) as failure:
+        enroller.begin(USER, account_name="sara")
+    shown = locals_of_ours(failure.value.__traceback__)
+    assert "Settings(" in shown
+    assert "k-e-y" not in shown
+
+
 def test_policy_is_no_secret() -> None:
     """A policy may be logged."""
     assert "digits=6" in repr(Policy())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from otp_enroll.core.secret import Sealed, Secret
@@ -24,7 +24,7 @@ class Settings:
     """What an enroller was built with, but for its store and its way to wait and to tell."""
 
     issuer: str
-    cipher: SecretCipher
+    cipher: SecretCipher = field(repr=False)  # an app's own may show its keys
     policy: Policy
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
