@@ -301,7 +301,7 @@ class StorageError(EnrollmentError):
 
 
 class StoreContentionError(StorageError):
-    """Other requests changed the account each time before this one could save."""
+    """Others changed the account each time before this request could save: nothing was stored."""
 
     code = "store_contention"
     sentence = "too many requests change this account at once"
