@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 PROJECT: Final = Path(__file__).parent.parent
 PLACE: Final = PROJECT / ".matrix"
@@ -65,17 +65,17 @@ def oldest(python: str) -> Iterator[str]:
             yield f"{found['name']}=={found['version']}"
 
 
-def run(command: Sequence[object], **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in the project and keep what it says."""
-    return subprocess.run(  # noqa: S603  # our own command lines
+def run(command: Sequence[object], output: int | IO[str] = subprocess.PIPE) -> tuple[int, str]:
+    """Run a command in the project; return how it ended, and what it said unless a file has it."""
+    done = subprocess.run(  # noqa: S603  # our own command lines
         [str(part) for part in command],
         cwd=PROJECT,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
+    return done.returncode, done.stdout or ""
 
 
 def installed(version: str, path: str, kind: str) -> Path | str:
@@ -94,34 +94,39 @@ def installed(version: str, path: str, kind: str) -> Path | str:
             *("--editable", ".[crypto,sqlalchemy,redis,django]", "--group", "test"),
         ),
     ):
-        done = run(command)
-        if done.returncode:
-            return done.stdout
+        failed, said = run(command)
+        if failed:
+            return said
     return python
 
 
 def versions(python: Path) -> str:
     """Tell what was installed."""
     script = f"from importlib.metadata import version as v; print(*(v(n) for n in {SHOWN!r}))"
-    told = run((python, "-c", script)).stdout.split()
-    return ", ".join(f"{name} {version}" for name, version in zip(SHOWN, told, strict=True))
+    _, told = run((python, "-c", script))
+    return ", ".join(f"{name} {version}" for name, version in zip(SHOWN, told.split(), strict=True))
 
 
 def tested(version: str, path: str, kind: str) -> bool:
-    """Run the tests on one pair, and tell what came of it."""
+    """Run the tests on one pair, with a log that can be followed, and tell what came of it."""
     started = time.monotonic()
     python = installed(version, path, kind)
     if isinstance(python, str):
         print(f"{version} {kind}: not installed\n{python}", flush=True)
         return False
     left_out = [f"--ignore={name}" for name in LEFT_OUT]
-    done = run((python, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *left_out))
+    log = PLACE / f"{version}-{kind}.log"
+    with log.open("w", encoding="utf-8") as file:
+        failed, _ = run(
+            (python, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", *left_out), file
+        )
     minutes = (time.monotonic() - started) / 60
-    last = done.stdout.strip().splitlines()[-1]
+    said = log.read_text(encoding="utf-8")
+    last = said.strip().splitlines()[-1]
     print(f"{version} {kind} ({versions(python)}): {last}; {minutes:.1f} min", flush=True)
-    if done.returncode:
-        print(done.stdout, flush=True)
-    return done.returncode == 0
+    if failed:
+        print(said, flush=True)
+    return not failed
 
 
 def main(arguments: Sequence[str]) -> int:
