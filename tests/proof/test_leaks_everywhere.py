@@ -237,7 +237,7 @@ def open_async_redis(request: pytest.FixtureRequest, path: Path, stack: ExitStac
     where, ways = redis_place(request, stack)
     loop = stack.enter_context(servers.running_loop())
     client = aioredis.Redis(**where, retry=AsyncRetry(NoBackoff(), 0))
-    close: Any = client.aclose
+    close: Any = getattr(client, "aclose", client.close)  # redis-py 5.0.0 has the old name alone
     stack.callback(lambda: asyncio.run_coroutine_threadsafe(close(), loop).result(60))
     return Place(AsyncRedisStore(client), partial(in_loop, loop), **ways)
 
