@@ -17,9 +17,7 @@ from typing import Any
 
 from broken_stores import Correct, Found, Record, Table
 from otp_enroll.storage.sqlite import AsyncSQLiteStore, SQLiteStore
-
-MOMENT = 0.02
-"""Seconds between a look and an act, so that no test of a mistake can miss it."""
+from otp_enroll.testing.races import WORKERS
 
 PATH = "STORE_CONTRACT_PATH"
 """The variable that tells processes which file to open."""
@@ -35,7 +33,6 @@ class LooksThenCreates(Correct):
             return super().save(record, expected=expected)
         if self.found(record.user_id) is not None:
             return False
-        time.sleep(MOMENT)
         self.put(record)
         return True
 
@@ -48,8 +45,19 @@ class LooksThenUpdates(Correct):
     def save(self, record: Record, *, expected: str | None) -> Any:
         if not self.matches(self.found(record.user_id), record, expected):
             return False
-        time.sleep(MOMENT)
         self.put(record)
+        return True
+
+
+class LooksTogether(LooksThenUpdates):
+    """Two callers have looked before one of them writes."""
+
+    killer = ""
+
+    def matches(self, found: Found, record: Record, expected: str | None) -> bool:
+        if not super().matches(found, record, expected):
+            return False
+        self.table.meeting.wait((record.user_id, expected))
         return True
 
 
@@ -73,7 +81,6 @@ class WritesThenLooks(Correct):
     def save(self, record: Record, *, expected: str | None) -> Any:
         if not self.matches(self.found(record.user_id), record, expected):
             return False
-        time.sleep(MOMENT)
         self.put(record)
         found = self.found(record.user_id)
         return found is not None and found.revision == record.revision
@@ -87,7 +94,7 @@ class SharesItsAnswer(Correct):
 
     def save(self, record: Record, *, expected: str | None) -> Any:
         self.count = int(super().save(record, expected=expected))
-        time.sleep(MOMENT)
+        self.table.meeting.wait((record.user_id, expected), WORKERS)
         return self.count == 1
 
 
@@ -112,10 +119,6 @@ class DeletesBetween(Correct):
     def delete(self, user_id: str) -> Any:
         self.table.rows.pop(user_id, None)
 
-    def put(self, record: Record) -> None:
-        time.sleep(MOMENT)
-        super().put(record)
-
 
 class OneLockForAll(Correct):
     """Whoever finds the table busy is refused."""
@@ -125,28 +128,25 @@ class OneLockForAll(Correct):
     def save(self, record: Record, *, expected: str | None) -> Any:
         busy = self.table.notes.setdefault("busy", threading.Lock())
         if not busy.acquire(blocking=False):
-            return False
+            self.table.meeting.wait("busy")
+            return self.refused()
         try:
-            time.sleep(MOMENT)
+            self.table.meeting.wait("busy")
             return super().save(record, expected=expected)
         finally:
             busy.release()
 
+    def refused(self) -> Any:
+        return False
 
-class LosersDeadlock(Correct):
+
+class LosersDeadlock(OneLockForAll):
     """Whoever finds the table busy gets the database's error."""
 
     killer = "52"
 
-    def save(self, record: Record, *, expected: str | None) -> Any:
-        busy = self.table.notes.setdefault("busy", threading.Lock())
-        if not busy.acquire(blocking=False):
-            raise InterruptedError
-        try:
-            time.sleep(MOMENT)
-            return super().save(record, expected=expected)
-        finally:
-            busy.release()
+    def refused(self) -> Any:
+        raise InterruptedError
 
 
 class Hangs(Correct):
@@ -220,7 +220,6 @@ class LocksItsThreads(SQLiteStore):
             found = self.load(record.user_id)
             if (found and found.revision) != expected:
                 return False
-            time.sleep(MOMENT)
             self.delete(record.user_id)
             return super().save(record, expected=None)
 

@@ -5,8 +5,10 @@ Each names the check of the contract that kills it.
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -17,6 +19,34 @@ from otp_enroll.testing.kit import Inputs
 Record = StoredEnrollment
 Found = StoredEnrollment | None
 
+PATIENCE = 20.0
+"""Seconds that a caller waits for a rival in a race; none is so late."""
+
+
+class Meeting:
+    """Where callers wait for their rivals, so that each race is lost for certain.
+
+    One meeting is enough. Out of a race, where threads do not take turns as quickly as the kit
+    can make them, nobody will come.
+    """
+
+    def __init__(self) -> None:
+        self._arrived: Counter[Hashable] = Counter()
+        self._changed = threading.Condition()
+        self._is_over = False
+
+    def wait(self, place: Hashable, callers: int = 2) -> None:
+        """Wait until so many callers have come to a place."""
+        if sys.getswitchinterval() > 1e-3:
+            return
+        with self._changed:
+            self._arrived[place] += 1
+            self._changed.notify_all()
+            met = self._changed.wait_for(
+                lambda: self._is_over or self._arrived[place] >= callers, PATIENCE
+            )
+            self._is_over = self._is_over or met
+
 
 @dataclass
 class Table:
@@ -26,6 +56,7 @@ class Table:
     graves: dict[str, Record] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    meeting: Meeting = field(default_factory=Meeting)
 
 
 class Correct:

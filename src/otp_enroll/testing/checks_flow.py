@@ -179,14 +179,17 @@ def _require_both_writes(before: StoredEnrollment, after: StoredEnrollment) -> N
 @must("57")
 async def renewal_voids_the_old_codes(kit: Kit) -> None:
     """New recovery codes and the use of an old one come one after the other."""
+    reader = await kit.open()
     desks, clock = await _desks(kit, 2)
     for _ in range(_ROUNDS):
         account = Account(kit, desks, clock)
         await account.enroll()
         raced, other, *_ = account.recovery_codes
         renewing = desks[0].called("regenerate_recovery_codes", account.user_id, proof=_VOUCHED)
+        before = await reader.present(account.user_id)
         answers = await race([renewing, account.verifying(1, raced)])
         require(answers[0] in _accepted(answers), "new recovery codes lost against an old one")
+        _require_both_writes(before, await reader.present(account.user_id))
         new = cast("Sequence[str]", answers[0])
         status = await desks[0].call("status", account.user_id)
         left = cast("int", getattr(status, "recovery_codes_left", None))

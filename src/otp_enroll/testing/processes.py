@@ -1,4 +1,4 @@
-"""Races between processes, in step by pipes: each rival is armed, and then told to go."""
+"""Races between processes, in step by pipes: a rival is armed, told to go, and may be held up."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import IO, Any, Final, cast
 
 from otp_enroll.storage.protocol import StoredEnrollment
+from otp_enroll.testing.races import Stop
 
 PROCESSES: Final = 2
+
+STOPPED: Final = "stopped"
+"""What a process says in place of an answer, when its save is held up."""
 
 _LAST_WORDS: Final = 5.0
 
@@ -50,17 +54,20 @@ class Rival:
         """Wait until it has opened its handle."""
         await self._expect("ready")
 
-    async def arm(self, record: StoredEnrollment, *, expected: str, slowly: bool) -> None:
-        """Give it the next save, and wait until it needs nothing but the word to go."""
-        self._say({"record": asdict(record), "expected": expected, "slowly": slowly})
+    async def arm(self, record: StoredEnrollment, *, expected: str, stop_at: int) -> None:
+        """Give it the next save, and wait until it needs nothing but the word to go.
+
+        At that touch (0: at none) it is held up, says ``STOPPED``, and needs the word again.
+        """
+        self._say({"record": asdict(record), "expected": expected, "stop_at": stop_at})
         await self._expect("armed")
 
     def go(self) -> None:
-        """Let it save."""
+        """Let it save, or go on."""
         self._say("go")
 
     async def answer(self) -> object:
-        """Return what its save returned; what it raised is a text."""
+        """Return what its save returned, or what it raised as a text; or ``STOPPED``."""
         return json.loads(await self._line())
 
     def end(self) -> None:
@@ -98,3 +105,28 @@ async def rivals_of(import_path: str) -> AsyncGenerator[list[Rival]]:
     finally:
         for rival in rivals:
             rival.end()
+
+
+async def race_processes(
+    processes: Sequence[Rival],
+    records: Sequence[StoredEnrollment],
+    expected: str,
+    stop: Stop | None,
+) -> list[object]:
+    """Let two processes save at once, or the second one while the first is held up."""
+    first, second = processes
+    await first.arm(records[0], expected=expected, stop_at=stop.at if stop else 0)
+    await second.arm(records[1], expected=expected, stop_at=0)
+    first.go()
+    if stop is None:
+        second.go()
+        return [await first.answer(), await second.answer()]
+    heard = await first.answer()
+    second.go()
+    answering = asyncio.ensure_future(second.answer())
+    if heard == STOPPED:
+        stop.is_reached = True
+        stop.is_in_vain = not (await asyncio.wait({answering}, timeout=stop.patience))[0]
+        first.go()
+        heard = await first.answer()
+    return [heard, await answering]

@@ -12,24 +12,31 @@ from typing import TextIO
 
 from otp_enroll.storage.protocol import StoredEnrollment
 from otp_enroll.testing.handles import Handle, opened
-from otp_enroll.testing.processes import imported
-from otp_enroll.testing.races import SlowText, slow
+from otp_enroll.testing.processes import STOPPED, imported
+from otp_enroll.testing.races import SlowText, Touches, slow
 
 
 async def serve(import_path: str, heard: TextIO, told: TextIO) -> None:
     """Save what the other end asks for, when it says so, until it is silent."""
+
+    def stop() -> None:
+        _tell(told, STOPPED)
+        heard.readline()
+
     async with opened(imported(import_path)) as caller:
         handle = Handle(caller.target, caller.worker)
         _tell(told, "ready")
         # Reading blocks the loop, which has nothing else to do.
         while line := heard.readline():
             order = json.loads(line)
-            record, expected = StoredEnrollment(**order["record"]), order["expected"]
-            if order["slowly"]:
-                record, expected = slow(record), SlowText(expected)
+            touches = Touches(order["stop_at"], stop)
+            record = slow(StoredEnrollment(**order["record"]), touches)
+            expected = SlowText(order["expected"], touches)
             _tell(told, "armed")
             heard.readline()
-            _tell(told, await _saved(handle, record, expected))
+            answer = await _saved(handle, record, expected)
+            touches.end()
+            _tell(told, answer)
 
 
 async def _saved(handle: Handle, record: StoredEnrollment, expected: str) -> object:
