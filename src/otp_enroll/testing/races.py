@@ -171,9 +171,12 @@ def stops() -> Iterator[Stop]:
 
 
 def rounds() -> Iterator[Stop | None]:
-    """Give all stops, and then rounds without one, in which everybody hurries."""
-    yield from stops()
-    yield from [None] * ROUNDS
+    """Give all stops, and for the rest of the rounds none: there everybody hurries."""
+    stopped = 0
+    for stop in stops():
+        stopped += 1
+        yield stop
+    yield from [None] * (ROUNDS - stopped)
 
 
 @contextmanager
