@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from abc import ABC
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -393,6 +394,16 @@ def test_stores_are_what_an_enroller_wants() -> None:
     assert AsyncDjangoStore.joined(alias="shop").joined is True
     with pytest.raises(ValueError, match="joined"):
         make_enroller(joined)
+
+
+def test_store_of_the_app_joins_as_itself() -> None:
+    """A class of the app that extends a store, and an abstract class too, makes its own kind."""
+
+    class Audited(DjangoStore, ABC):
+        """The app's own."""
+
+    assert isinstance(Audited.joined(), Audited)
+    assert (Audited.joined().joined, Audited().joined) == (True, False)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -16,6 +16,7 @@ from otp_enroll.storage.memory import AsyncMemoryStore, MemoryStore
 from otp_enroll.storage.protocol import (
     UNENCRYPTED_MARK,
     AsyncListingStore,
+    EnrollmentStore,
     ListingStore,
     SecretCipher,
 )
@@ -63,6 +64,56 @@ def test_bundled_classes_satisfy_the_protocols(tmp_path: Path) -> None:
         sealed = cipher.seal(b"secret", context=b"context")
         assert cipher.open(sealed, context=b"context") == b"secret"
         assert cipher.needs_reseal(sealed) is False
+
+
+class Unsaid:
+    """A store that does not yet say whether it is joined."""
+
+    def __init__(self) -> None:
+        store = MemoryStore()
+        self.load = store.load
+        self.save = store.save
+        self.delete = store.delete
+
+
+class OnItself(Unsaid):
+    """It says so on each instance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.joined: bool = False
+
+
+class OnItsClass(Unsaid):
+    """It says so on the class, as the bundled ones do."""
+
+    joined = False
+
+
+class Declared(Unsaid):
+    """It says so on the class, and that no instance may say otherwise."""
+
+    joined: ClassVar[bool] = False
+
+
+class WorkedOut(Unsaid):
+    """It says so when it is asked."""
+
+    @property
+    def joined(self) -> bool:
+        return False
+
+
+def test_joined_may_be_any_attribute() -> None:
+    """A store may have ``joined`` on itself, on its class, or as a property; types say so too."""
+    stores: list[EnrollmentStore] = [
+        OnItself(),
+        OnItsClass(),
+        Declared(),  # pyright: ignore[reportAssignmentType]  # it wants both or neither ClassVar
+        WorkedOut(),
+    ]
+    enrollers = [Enroller(store, issuer="Exir", cipher=Unencrypted()) for store in stores]
+    assert [one.status("user-42").state for one in enrollers] == ["disabled"] * len(stores)
 
 
 @given(st.binary(), st.binary(), st.binary())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
-from typing import Any, Final, Protocol, TypeVar, overload
+from typing import Any, Final, TypeVar, cast
 
 from asgiref.sync import sync_to_async
 from django.db import DEFAULT_DB_ALIAS, Error, IntegrityError, connections
@@ -34,45 +34,30 @@ _CREATE: Final = {
 }
 _DELETE: Final = "DELETE FROM otp_enrollment WHERE user_id = %s"
 
-StoreT = TypeVar("StoreT", bound="_Store")
-StoreT_co = TypeVar("StoreT_co", bound="_Store", covariant=True)
+StoreT = TypeVar("StoreT")
 
 
-class _Join(Protocol[StoreT_co]):
-    """Make a store over an alias on which the app's transactions run."""
+class _Joining(ABCMeta):
+    """What makes a joined store by its class's name: ``DjangoStore.joined(alias)``.
 
-    def __call__(self, alias: str = DEFAULT_DB_ALIAS) -> StoreT_co: ...
-
-
-class _Joined:
-    """What ``joined`` is: on the class the way to a joined store, on a store a bool.
-
-    The protocol wants the bool, and whoever wants a joined store is to ask by that name. A class
-    method would be there on a store too, where it would pass for true.
+    The protocol wants a bool of that name on each store, and a method of the class would be
+    there too, where it would pass for true. A method of the class's own class is not. An
+    ``ABCMeta``, so that a subclass may have an abstract class for a base as well.
     """
 
-    @overload
-    def __get__(self, store: None, kind: type[StoreT]) -> _Join[StoreT]: ...
-    @overload
-    def __get__(self, store: _Store, kind: type[_Store]) -> bool: ...
-    def __get__(self, store: _Store | None, kind: type[Any]) -> Any:
-        return partial(_join, kind) if store is None else store._joined  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its other half
+    def joined(cls: type[StoreT], alias: str = DEFAULT_DB_ALIAS) -> StoreT:
+        """Make a store over an alias on which the app's transactions run."""
+        store = cast("type[_Store]", cls)(alias)
+        store.joined = True
+        return cast("StoreT", store)
 
 
-def _join(kind: type[StoreT], alias: str = DEFAULT_DB_ALIAS) -> StoreT:
-    store = kind(alias)
-    store._joined = True  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its other half
-    return store
-
-
-class _Store:
+class _Store(metaclass=_Joining):
     """What both flavours do, in the thread whose connection they use."""
-
-    joined = _Joined()
 
     def __init__(self, alias: str = OWN_ALIAS) -> None:
         self.alias = alias
-        self._joined = False
+        self.joined: bool = False
 
     def _load(self, user_id: str) -> StoredEnrollment | None:
         with self._call():
@@ -136,7 +121,7 @@ class _Store:
 
     @contextmanager
     def _call(self) -> Generator[None]:
-        if self._joined:
+        if self.joined:
             yield
             return
         try:
