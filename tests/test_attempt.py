@@ -644,8 +644,28 @@ def test_resealing_opens_what_an_older_key_sealed_and_nothing_else(make_flow: Ma
     assert (report.resealed, report.unreadable) == (0, 0)
     flow.cipher.key, flow.cipher.lost = 2, {1}
     report = flow.enroller.reseal()
-    assert (report.resealed, report.unreadable) == (0, 1)
+    assert (report.resealed, report.unreadable, report.keys_needed) == (0, 1, {})
     assert flow.store.load(USER) == stored
+
+
+class _Naming(_Rotating):
+    """A cipher that names its keys, but for one at which it fails."""
+
+    def key_id_of(self, sealed: bytes) -> str:
+        return {1: "first", 2: "second"}[sealed[0]]
+
+
+@pytest.mark.requirement("R-91")
+def test_resealing_counts_by_key_what_the_cipher_names(make_flow: Make) -> None:
+    """Rows are counted by the key that they need; one without a name is passed over."""
+    flow = make_flow(cipher=_Naming())
+    for number, key in enumerate((1, 2, 2, 3, 4)):
+        flow.cipher.key = key
+        flow.enroller.begin(f"user-{number}", account_name="sara")
+    flow.cipher.lost = {1, 2, 3}
+    report = flow.enroller.reseal()
+    assert (report.unreadable, report.complete) == (4, True)
+    assert report.keys_needed == {"first": 1, "second": 2}
 
 
 def test_login_seals_anew_what_an_older_key_sealed(make_flow: Make) -> None:

@@ -86,4 +86,5 @@ def test_key_changes_without_a_failed_login(tmp_path: Path) -> None:
             last = reports[-1]
             assert isinstance(last, ResealReport)
             assert (last.complete, last.unreadable, last.resealed) == (True, 0, 0)
+            assert last.keys_needed == {}
     running.stop()

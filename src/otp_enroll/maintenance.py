@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, cast
@@ -43,10 +44,14 @@ def _purging(user_id: str) -> Generator[None]:
 class _Tally:
     """What a reseal has done so far: told row by row, it makes the report."""
 
-    __slots__ = ("_busy", "_examined", "_most", "_resealed", "_unreadable")
+    __slots__ = (
+        "_busy", "_examined", "_keys_needed", "_most", "_resealed", "_settings", "_unreadable",
+    )  # fmt: skip
 
-    def __init__(self, limit: int | None) -> None:
+    def __init__(self, settings: Settings, limit: int | None) -> None:
+        self._settings = settings
         self._most = checked_limit(limit)
+        self._keys_needed: Counter[str] = Counter()
         self._examined = self._resealed = self._unreadable = self._busy = 0
 
     @property
@@ -69,8 +74,10 @@ class _Tally:
     def add(self, user_id: str, done: Resealed) -> None:
         """Count what was done to a row."""
         self._resealed += done.written
-        self._unreadable += done.unreadable
         if done.unreadable:
+            self._unreadable += 1
+            needed = {self._settings.key_id_of(sealed) for sealed in done.unreadable}
+            self._keys_needed.update(key_id for key_id in needed if key_id is not None)
             logger.warning("reseal found a secret of %s that no key opens", user_id)
 
     def report(self, *, stopped: bool = False) -> ResealReport:
@@ -80,6 +87,7 @@ class _Tally:
             resealed=self._resealed,
             unreadable=self._unreadable,
             complete=not stopped and not self._busy,
+            keys_needed=dict(self._keys_needed),
         )
 
 
@@ -116,7 +124,7 @@ class Maintenance(Verbs):
         Raises:
             TypeError: The store cannot list ids.
         """
-        tally = _Tally(limit)
+        tally = _Tally(self._settings, limit)
         for user_id in self._ids():
             if tally.is_full:
                 return tally.report(stopped=True)
@@ -160,7 +168,7 @@ class AsyncMaintenance(AsyncVerbs):
 
     async def reseal(self, *, limit: int | None = None) -> ResealReport:
         """As ``Enroller.reseal``."""
-        tally = _Tally(limit)
+        tally = _Tally(self._settings, limit)
         async for user_id in self._ids():
             if tally.is_full:
                 return tally.report(stopped=True)

@@ -14,7 +14,7 @@ from otp_enroll.errors import ServerClockError, UnreadableSecretError
 from otp_enroll.policy import Policy
 from otp_enroll.provisioning.uri import LONGEST_ISSUER
 from otp_enroll.storage import codec
-from otp_enroll.storage.protocol import SecretCipher
+from otp_enroll.storage.protocol import KeyNamingCipher, SecretCipher
 
 _CLOCK_LIMIT: Final = 250_000_000_000  # the year 9892: a lifetime later is still a datetime
 
@@ -98,6 +98,15 @@ class Settings:
             return self.cipher.needs_reseal(sealed.reveal())
         except Exception as cause:
             raise UnreadableSecretError from cause
+
+    def key_id_of(self, sealed: Sealed) -> str | None:
+        """Ask the cipher which key a secret needs, if it is one that can tell."""
+        if not isinstance(self.cipher, KeyNamingCipher):
+            return None
+        try:
+            return self.cipher.key_id_of(sealed.reveal())
+        except Exception:  # noqa: BLE001  # whatever a cipher raises, it did not tell
+            return None
 
 
 def _check_methods(value: object, what: str, methods: tuple[str, ...]) -> None:

@@ -178,8 +178,10 @@ def test_reseal(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     for user_id in ("a", "b"):
         enroll(get_enroller(), user_id)
     install(monkeypatch, cipher=AESGCMKeyRing({"2026": new}))
+    output = io.StringIO()
     with pytest.raises(CommandError, match="cannot be read"):
-        command("otp_enroll_reseal")
+        call_command("otp_enroll_reseal", stdout=output)
+    assert output.getvalue().splitlines()[1:] == ["2 of them need the key '2025'"]
     install(monkeypatch, cipher=AESGCMKeyRing({"2026": new, "2025": old}))
     with pytest.raises(CommandError, match="again"):
         command("otp_enroll_reseal", "--limit", "1")

@@ -149,6 +149,17 @@ def test_what_no_ring_sealed_is_refused(sealed: bytes) -> None:
         ring.open(sealed, context=CONTEXT)
     with pytest.raises(ValueError, match="no key ring"):
         ring.needs_reseal(sealed)
+    assert ring.key_id_of(sealed) is None
+
+
+@pytest.mark.requirement("R-91")
+def test_ring_tells_which_key_sealed() -> None:
+    """A ring names the key that is needed, also one that it does not have, and none if none is."""
+    ring = AESGCMKeyRing({"2026": NEW}, accept_unencrypted=True)
+    assert ring.key_id_of(ring.seal(SECRET, context=CONTEXT)) == "2026"
+    assert ring.key_id_of(OLD_RING.seal(SECRET, context=CONTEXT)) == "2025"
+    assert ring.key_id_of(Unencrypted().seal(SECRET, context=CONTEXT)) is None
+    assert ring.key_id_of(b"\1\1\xff" + bytes(40)) is None
 
 
 @pytest.mark.parametrize(
@@ -512,13 +523,33 @@ def test_reseal_counts_what_it_cannot_read(caplog: pytest.LogCaptureFixture) -> 
     bench.use(BOTH)
     with caplog.at_level(logging.WARNING, "otp_enroll"):
         report = bench.enroller.reseal()
-    assert report == ResealReport(examined=4, resealed=2, unreadable=2, complete=True)
+    assert report == ResealReport(
+        examined=4, resealed=2, unreadable=2, complete=True, keys_needed={"lost": 1}
+    )
     assert [one.args[0] for one in caplog.records if isinstance(one.args, tuple)] == [
         "a lost key",
         "c damaged",
     ]
     assert bench.keys["a lost key"][0] not in caplog.text
     assert bench.key_ids("b readable") == bench.key_ids("d readable") == [b"2026"]
+
+
+@pytest.mark.requirement("R-91")
+def test_reseal_counts_rows_by_the_key_that_they_need() -> None:
+    """A row counts once for each lost key that it needs, and not for keys that are there."""
+    bench = Bench(OLD_RING)
+    for number in range(3):
+        bench.enroll(f"user-{number}", staged=number == 0)
+    bench.use(AESGCMKeyRing({"lost": bytes(32)}))
+    bench.enroll("user-3")
+    bench.use(NEW_RING)
+    bench.enroll("user-4")
+    report = bench.enroller.reseal()
+    assert report.keys_needed == {"2025": 3, "lost": 1}
+    assert (report.unreadable, report.resealed) == (4, 0)
+    bench.use(BOTH)
+    assert bench.enroller.reseal().keys_needed == {"lost": 1}
+    assert bench.enroller.reseal(limit=1).keys_needed == {"lost": 1}
 
 
 @pytest.mark.requirement("R-91")

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Generic, Literal, TypeVar
 
 from otp_enroll.core.recovery import CodesShown, FreshCodes
-from otp_enroll.core.secret import Secret, SetupId
+from otp_enroll.core.secret import Sealed, Secret, SetupId
 from otp_enroll.core.sheet_number import sheet_number
 from otp_enroll.core.states import Authenticator, Enrollment, Setup
 from otp_enroll.errors import EnrollmentError, UnreadableSecretError
@@ -225,26 +225,28 @@ class KeyCopy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resealed:
-    """What ``reseal`` did to one row: whether it was written, and whether a secret stayed shut."""
+    """What ``reseal`` did to one row: whether it was written, and which secrets stayed shut."""
 
     written: bool
-    unreadable: bool
+    unreadable: tuple[Sealed, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResealReport:
     """What ``reseal`` did. When it is complete and nothing was unreadable, old keys can go.
 
-    A cipher does not tell which key sealed what, so the report counts no rows by key.
-
     Attributes:
         examined: Rows that were looked at.
         resealed: Rows that were written with secrets sealed by the newest key.
         unreadable: Rows that could not be read or opened, and still need a key that is not there.
         complete: Whether every row was looked at, none was busy, and ``limit`` was not reached.
+        keys_needed: By a key's id, how many of the unreadable rows need it. Of a row that is
+            damaged nobody knows, and nothing is counted for a cipher that names no keys (see
+            ``KeyNamingCipher``).
     """
 
     examined: int
     resealed: int
     unreadable: int
     complete: bool
+    keys_needed: Mapping[str, int] = field(default_factory=dict[str, int], hash=False)

@@ -37,6 +37,7 @@ from otp_enroll.core.states import (
     Enrollment,
     Phase,
     is_confirmed,
+    sealed_secrets,
     setup_of,
     without_setup,
 )
@@ -232,8 +233,12 @@ def reseal(
     facts: Facts,
 ) -> Decision[Resealed]:
     """Write the state back if a secret was opened; the caller seals anew what was."""
-    unreadable = [one for one in facts.opened.values() if isinstance(one, UnreadableSecretError)]
+    unreadable = tuple(
+        sealed
+        for name, sealed in sealed_secrets(enrollment)
+        if isinstance(facts.opened.get(name), UnreadableSecretError)
+    )
     written = len(unreadable) < len(facts.opened)
     return Decision(
-        Resealed(written=written, unreadable=bool(unreadable)), enrollment if written else None
+        Resealed(written=written, unreadable=unreadable), enrollment if written else None
     )

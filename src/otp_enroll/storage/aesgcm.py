@@ -24,7 +24,8 @@ class AESGCMKeyRing:
     authenticated, so that a row moved to another user or authenticator does not open.
 
     To change the key: add the new one second on every machine, then first, then ``reseal``;
-    when its report is complete and nothing was unreadable, remove the old one.
+    when its report is complete and nothing was unreadable, remove the old one. What was
+    unreadable is counted there by the key that it needs.
 
     Args:
         keys: Key ids (1 to 64 ASCII characters) and keys of 32 bytes; the first one seals.
@@ -77,6 +78,13 @@ class AESGCMKeyRing:
     def needs_reseal(self, sealed: bytes) -> bool:
         """Tell whether another key than the first sealed this, or none."""
         return sealed.startswith(UNENCRYPTED_MARK) or _split(sealed)[0] != self._first
+
+    def key_id_of(self, sealed: bytes) -> str | None:
+        """Return the id of the key that sealed this, in the ring or not; ``None`` if none did."""
+        try:
+            return _split(sealed)[0].decode("ascii")
+        except ValueError:
+            return None
 
 
 def _ring(keys: Mapping[str, bytes]) -> dict[bytes, AESGCM] | TypeError | ValueError:

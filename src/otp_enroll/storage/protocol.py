@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from otp_enroll.core.arguments import LONGEST_USER_ID
 
@@ -152,6 +152,18 @@ class SecretCipher(Protocol):
 
     def needs_reseal(self, sealed: bytes) -> bool:
         """Tell whether ``seal`` would use another key by now."""
+        ...
+
+
+@runtime_checkable
+class KeyNamingCipher(SecretCipher, Protocol):
+    """A cipher that can tell which key a secret needs, so that ``reseal`` counts rows by key."""
+
+    def key_id_of(self, sealed: bytes) -> str | None:
+        """Return the id of the key that opens this, also of one that is not there.
+
+        ``None`` is none: it is not encrypted, or another cipher sealed it.
+        """
         ...
 
 

@@ -26,6 +26,8 @@ class Command(BaseCommand):
             f"{report.examined} examined, {report.resealed} resealed,"
             f" {report.unreadable} unreadable"
         )
+        for key_id, rows in report.keys_needed.items():
+            self.stdout.write(f"{rows} of them need the key {key_id!r}")
         if report.unreadable:
             raise CommandError("Keep the old keys: the log names the rows that cannot be read.")
         if not report.complete:
