@@ -628,6 +628,32 @@ def record(user_id: str = "user-42", **changes: Any) -> StoredEnrollment:
     return replace(plain, **changes)
 
 
+def list_in_order_of_bytes(store: ListingStore) -> None:
+    """Assert that ids come in the order of their UTF-8 bytes, at once and page after page."""
+    ids = ["b", "B", "a", "é", "z", "Z", "a ", "ab", "_", "٣", "😀", "ｚ"]
+    for user_id in ids:
+        store.save(record(user_id), expected=None)
+    in_order = sorted(ids, key=str.encode)
+    assert store.user_ids() == in_order
+    pages: list[str] = []
+    while page := store.user_ids(after=pages[-1] if pages else None, limit=5):
+        pages += page
+    assert pages == in_order
+
+
+def list_filtered(store: ListingStore) -> None:
+    """Assert that each filter of ids does what it says, and all of them do together."""
+    for user_id, state, expires_at in (
+        ("a", "pending", 100), ("b", "pending", 200), ("c", "confirmed", 100),
+        ("d", "confirmed", None), ("e", "disabled", None),
+    ):  # fmt: skip
+        store.save(record(user_id, state=state, setup_expires_at=expires_at), expected=None)
+    assert store.user_ids(state="pending") == ["a", "b"]
+    assert store.user_ids(setup_expired_before=200) == ["a", "c"]
+    assert store.user_ids(setup_expired_before=201, after="a", limit=1) == ["b"]
+    assert store.user_ids(state="confirmed", setup_expired_before=101) == ["c"]
+
+
 def all_fail(store: ListingStore) -> None:
     """Assert that every call is an error: the server is out of reach."""
     for call in (

@@ -333,30 +333,12 @@ def test_key_of_another_kind_is_an_error(site: Site) -> None:
 
 def test_ids_come_in_the_order_of_their_bytes(site: Site) -> None:
     """Pages of ids follow one another in byte order, though a scan has none."""
-    store = site.store()
-    ids = ["b", "B", "a", "é", "z", "Z", "a ", "ab", "_", "٣", "😀", "ｚ"]
-    for user_id in ids:
-        store.save(record(user_id), expected=None)
-    in_order = sorted(ids, key=str.encode)
-    assert store.user_ids() == in_order
-    pages: list[str] = []
-    while page := store.user_ids(after=pages[-1] if pages else None, limit=5):
-        pages += page
-    assert pages == in_order
+    servers.list_in_order_of_bytes(site.store())
 
 
 def test_ids_are_filtered(site: Site) -> None:
     """Only records of the state, and whose setup expires before the second, are listed."""
-    store = site.store()
-    for user_id, state, expires_at in (
-        ("a", "pending", 100), ("b", "pending", 200), ("c", "confirmed", 100),
-        ("d", "confirmed", None), ("e", "disabled", None),
-    ):  # fmt: skip
-        store.save(record(user_id, state=state, setup_expires_at=expires_at), expected=None)
-    assert store.user_ids(state="pending") == ["a", "b"]
-    assert store.user_ids(setup_expired_before=200) == ["a", "c"]
-    assert store.user_ids(setup_expired_before=201, after="a", limit=1) == ["b"]
-    assert store.user_ids(state="confirmed", setup_expired_before=101) == ["c"]
+    servers.list_filtered(site.store())
 
 
 @kinds("redis", "async", "cluster")

@@ -15,7 +15,7 @@ from typing_extensions import Self
 
 from otp_enroll.errors import StorageError
 from otp_enroll.storage.protocol import FIELDS, StoredEnrollment
-from otp_enroll.storage.sql import record_of
+from otp_enroll.storage.sql import LOCK_SECONDS, record_of
 
 SCHEMA_VERSION: Final = 1
 """Kept in the file as ``PRAGMA user_version``."""
@@ -111,7 +111,7 @@ class SQLiteStore:
         path: str | os.PathLike[str],
         *,
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
-        timeout: float = 5.0,
+        timeout: float = LOCK_SECONDS,
         own_file: bool = True,
     ) -> None:
         self._path = os.fspath(path)
@@ -291,7 +291,7 @@ class AsyncSQLiteStore:
         path: str | os.PathLike[str],
         *,
         synchronous: Literal["FULL", "NORMAL"] = "FULL",
-        timeout: float = 5.0,
+        timeout: float = LOCK_SECONDS,
         own_file: bool = True,
     ) -> None:
         self._store = SQLiteStore(path, synchronous=synchronous, timeout=timeout, own_file=own_file)
