@@ -482,7 +482,8 @@ class Proxy:
             self._spawn(self._relay, client, server)
 
     def _relay(self, client: socket.socket, server: socket.socket) -> None:
-        back = threading.Thread(target=self._back, args=(server, client), daemon=True)
+        muted = threading.Event()
+        back = threading.Thread(target=self._back, args=(server, client, muted), daemon=True)
         with self._lost(client, server), suppress(OSError):
             back.start()
             while data := client.recv(65536):
@@ -492,8 +493,9 @@ class Proxy:
                         self._mark = b""
                         self.cuts += 1
                 if cut:
-                    # From here on the client hears nothing more.
-                    _shut(client)
+                    # The client hears nothing more, and of its loss when the server is done: what
+                    # it does next must not overtake what was delivered.
+                    muted.set()
                 if not cut or deliver:
                     server.sendall(data)
                 if cut:
@@ -515,11 +517,12 @@ class Proxy:
                 self._open -= set(pair)
 
     @staticmethod
-    def _back(server: socket.socket, client: socket.socket) -> None:
+    def _back(server: socket.socket, client: socket.socket, muted: threading.Event) -> None:
         with suppress(OSError):
             while data := server.recv(65536):
                 with suppress(OSError):
-                    client.sendall(data)
+                    if not muted.is_set():
+                        client.sendall(data)
         _shut(client)
 
 
