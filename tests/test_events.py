@@ -245,7 +245,7 @@ def test_events_of_an_account_tell_all_that_is_known(flow: Any, hearing: Hearing
     enroller.confirm(USER, flow.phone(setup).code(), setup_id=setup.id, context=CONTEXT)
     old = hearing.working()
     assert hearing.new() == [
-        hearing.event(events.AuthenticatorConfirmed, "confirm", old, backup="none"),
+        hearing.event(events.AuthenticatorConfirmed, "confirm", old, backup="none", first=True),
         hearing.event(events.RecoveryCodesIssued, "confirm", count=10),
     ]
     override = hearing.event(
@@ -259,7 +259,7 @@ def test_events_of_an_account_tell_all_that_is_known(flow: Any, hearing: Hearing
     hearing.new()
     enroller.confirm(USER, flow.phone(setup).code(), setup_id=setup.id, context=CONTEXT)
     assert hearing.new() == [
-        hearing.event(events.AuthenticatorConfirmed, "confirm", new, backup="checked"),
+        hearing.event(events.AuthenticatorConfirmed, "confirm", new, backup="checked", first=False),
         hearing.event(events.AuthenticatorReplaced, "confirm", new, replaced_id=old[1]),
     ]
     setup = enroller.begin(USER, account_name="sara", authenticator="tablet", proof=VOUCHED)
@@ -273,7 +273,9 @@ def test_events_of_an_account_tell_all_that_is_known(flow: Any, hearing: Hearing
     )
     tablet = hearing.working("tablet")
     assert hearing.new() == [
-        hearing.event(events.AuthenticatorConfirmed, "confirm", tablet, backup="acknowledged")
+        hearing.event(
+            events.AuthenticatorConfirmed, "confirm", tablet, backup="acknowledged", first=False
+        )
     ]
     enroller.rename(USER, "tablet", "slate", context=CONTEXT)
     slate = ("slate", tablet[1])
@@ -367,7 +369,7 @@ def test_events_of_a_siege_tell_the_warning_and_the_lock(make_flow: Any) -> None
     hearing.new()
     flow.enroller.confirm(USER, flow.phone(setup).code(), setup_id=setup.id, context=CONTEXT)
     assert hearing.new() == [
-        hearing.event(events.AuthenticatorConfirmed, "confirm", new, backup="none"),
+        hearing.event(events.AuthenticatorConfirmed, "confirm", new, backup="none", first=False),
         hearing.event(events.AuthenticatorRemoved, "confirm", tablet),
         hearing.event(events.AuthenticatorReplaced, "confirm", new, replaced_id=one[1]),
     ]

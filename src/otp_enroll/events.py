@@ -109,10 +109,14 @@ class KeyCopyChecked(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticatorConfirmed(Event):
-    """An authenticator was proved and is live; ``backup`` says what is known of its paper copy."""
+    """An authenticator was proved and is live; ``backup`` says what is known of its paper copy.
+
+    ``first`` says whether one-time passwords were off before.
+    """
 
     code = "authenticator_confirmed"
     backup: str
+    first: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,9 +97,12 @@ def all_events() -> Iterator[events.Event]:
     facts: dict[type, list[dict[str, Any]]] = {
         events.SetupBegun: [{"replaces": False}, {"replaces": True}],
         events.KeyCopyChecked: [{"matches": True}, {"matches": False}],
-        events.AuthenticatorConfirmed: [{"backup": "none"}],
+        events.AuthenticatorConfirmed: [
+            {"backup": "none", "first": True},
+            {"backup": "none", "first": False},
+        ],
         events.AuthenticatorReplaced: [{"replaced_id": "(id)"}],
-        events.AuthenticatorRenamed: [{"old_name": "Old phone"}],
+        events.AuthenticatorRenamed: [{"old_name": "Old phone"}, {"old_name": "default"}],
         events.CodeRejected: both,
         events.CodeReused: both,
         events.Throttled: [
@@ -384,6 +387,10 @@ def test_the_owner_is_told_what_to_do_about_a_stranger(language: str) -> None:
     warned = {type(event) for event in all_events() if not_you in text(event, locale=language)}
 
     assert warned == kinds
+    for event in all_events():
+        whole = text(event, locale=language)
+        without = text(event, locale=language, not_you=False)
+        assert whole.partition(f" {not_you}")[0] == without
 
 
 @pytest.mark.requirement("R-96")
@@ -399,6 +406,25 @@ def test_a_notice_names_the_authenticator_that_its_owner_named() -> None:
     assert "\u2068Phone\u2069، \u2068Tablet\u2069" in text(off, locale="fa")
     for nameless in (None, "default"):
         assert "Authenticator:" not in text(happened(events.AuthenticatorRemoved, nameless))
+    named = happened(events.AuthenticatorRenamed, "Phone", old_name="default")
+    off = happened(events.EnrollmentDisabled, names=("default", "Phone"))
+    assert "default" not in text(named) + text(off)
+    assert "Authenticator: \u2068Phone\u2069." in text(off)
+
+
+@pytest.mark.requirement("R-96")
+@pytest.mark.parametrize(
+    ("language", "asks"), [("en", "signing in asks for a code"), ("fa", "رمز یک‌بارمصرف خواسته")]
+)
+def test_that_signing_in_asks_for_a_code_is_told_of_the_first(language: str, asks: str) -> None:
+    """With a further authenticator nothing about signing in is new but that its codes count."""
+    first, further = (
+        text(happened(events.AuthenticatorConfirmed, backup="none", first=one), locale=language)
+        for one in (True, False)
+    )
+
+    assert asks in first
+    assert asks not in further
 
 
 @pytest.mark.requirement("R-96")

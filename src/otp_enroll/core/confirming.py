@@ -70,7 +70,9 @@ def confirm(
         last_used_at=None,
         generation=setup.generation,
     )
-    told = facts.event(events.AuthenticatorConfirmed, setup, backup=backup)
+    told = facts.event(
+        events.AuthenticatorConfirmed, setup, backup=backup, first=not is_confirmed(enrollment)
+    )
     return _swapped(enrollment, proved, told, facts)
 
 

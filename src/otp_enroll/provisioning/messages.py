@@ -7,6 +7,7 @@ shows a key, a code, a setup id or what somebody typed.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 from otp_enroll.errors import EnrollmentError
@@ -26,6 +27,7 @@ def text(
     locale: str = "en",
     now: datetime | None = None,
     catalogues: Path | None = None,
+    not_you: bool = True,
 ) -> str:
     """Say in a few sentences what happened, what to do next, and what was not lost.
 
@@ -37,6 +39,8 @@ def text(
         locale: The language: ``"fa"``, ``"fa-IR"``; English where there is no catalogue.
         now: The present time. With it a time is told as "in 4 minutes", without it in UTC.
         catalogues: Where you keep catalogues of your own, which come first.
+        not_you: Whether an event's text says what to do if it was a stranger. A page that lists
+            several events says it once, in words of its own.
 
     Raises:
         TypeError: A wrong type.
@@ -48,6 +52,7 @@ def text(
             context, told = "error", sentences.of_error(about, _code(speaker, "error", about))
         case Event():
             context, told = "event", sentences.of_event(about, _code(speaker, "event", about))
+            told = chain(told, sentences.of_stranger(about) if not_you else ())
         case ProvisioningWarning():
             context, told = "warning", sentences.of_warning(about)
         case _:

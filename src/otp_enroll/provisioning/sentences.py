@@ -69,13 +69,18 @@ def of_error(error: errors.EnrollmentError, code: str) -> Iterator[Sentence]:
 
 
 def of_event(event: events.Event, code: str) -> Iterator[Sentence]:
-    """Tell the owner of an event, and what to do if it was a stranger."""
+    """Tell the owner of an event."""
     yield _first(event, code)
     names: tuple[str, ...] = (event.authenticator or DEFAULT_NAME,)
     if isinstance(event, events.EnrollmentDisabled):
         names = event.names
-    if names != (DEFAULT_NAME,):  # a name that nobody chose tells nobody anything
-        yield Sentence("authenticators", facts={"names": names})
+    # A name that nobody chose tells nobody anything.
+    if chosen := tuple(name for name in names if name != DEFAULT_NAME):
+        yield Sentence("authenticators", len(chosen), {"names": chosen})
+
+
+def of_stranger(event: events.Event) -> Iterator[Sentence]:
+    """Tell the owner what to do if it was a stranger."""
     if isinstance(event, _STRANGER_HAS_MORE):
         yield Sentence("not_you")
     if isinstance(event, _STRANGER_HAS_THE_PASSWORD):
@@ -163,7 +168,14 @@ def _copy_checked(event: events.KeyCopyChecked, code: str) -> Sentence:
 
 
 @_first.register
+def _confirmed(event: events.AuthenticatorConfirmed, code: str) -> Sentence:
+    return Sentence(code if event.first else "authenticator_confirmed.further")
+
+
+@_first.register
 def _renamed(event: events.AuthenticatorRenamed, code: str) -> Sentence:
+    if event.old_name == DEFAULT_NAME:
+        return Sentence("authenticator_renamed.first_name")
     return Sentence(code, facts={"old_name": event.old_name})
 
 
