@@ -9,9 +9,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from html.parser import HTMLParser
 from http.client import HTTPResponse
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -22,34 +21,10 @@ from urllib.request import HTTPCookieProcessor, HTTPErrorProcessor, Request, bui
 import pytest
 from typing_extensions import override
 
-from otp_enroll.testing import FakeAuthenticator
+import web_forms
 from web_server import EXAMPLES, RECOVERY_CODES, WebApp
 
-PASSWORD: Final = "correct horse"
 DESK_PASSWORD: Final = "open sesame"
-
-
-class Forms(HTMLParser):
-    """A page's forms (id → action, and hidden fields) and what has an id (id → attributes)."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.actions: dict[str, str] = {}
-        self.hidden: dict[str, dict[str, str]] = {}
-        self.attributes: dict[str, dict[str, str]] = {"body": {}}
-        self._form = ""
-        self.feed(html)
-
-    @override
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
-        self.attributes[found.get("id", tag)] = found
-        if tag == "form":
-            self._form = found.get("id", "")
-            self.actions[self._form] = found["action"]
-            self.hidden[self._form] = {}
-        if tag == "input" and found.get("type") == "hidden":
-            self.hidden[self._form][found["name"]] = found["value"]
 
 
 class Answers(HTTPErrorProcessor):
@@ -63,88 +38,28 @@ class Answers(HTTPErrorProcessor):
         return answer
 
 
-class Browser:
-    """A browser without script: it reads a page and sends its forms, and follows redirects."""
+class Browser(web_forms.Browser[HTTPResponse]):
+    """A browser at the Django project, by default with an account of its own."""
 
     def __init__(self, app: WebApp, name: str = "") -> None:
+        super().__init__(lambda: app.now, app.advance, name or app.new_account())
         self.app = app
-        self.user = name or app.new_account()
         self.cookies = CookieJar()
         self._opener = build_opener(HTTPCookieProcessor(self.cookies), Answers)
-        self.phone: FakeAuthenticator
-        self.page: HTTPResponse
-        self.text = ""
-        self.forms = Forms("")
 
-    def get(self, path: str, **headers: str) -> None:
-        self._open(path, None, headers)
-
-    def post(self, path: str, **fields: str) -> None:
-        """Send fields as a form would, without what the page hides in it."""
-        self._open(path, urlencode(fields).encode(), {})
-
-    def send(self, form: str, action: str = "", **fields: str) -> None:
-        """Send a form of the page with its hidden fields and what was typed."""
-        self.post(action or self.forms.actions[form], **{**self.forms.hidden[form], **fields})
-
-    def _open(self, path: str, data: bytes | None, headers: dict[str, str]) -> None:
-        request = Request(self.app.origin + path, data, headers)  # noqa: S310  # the loopback
+    @override
+    def fetch(
+        self, path: str, fields: Mapping[str, str] | None, headers: Mapping[str, str]
+    ) -> tuple[HTTPResponse, str]:
+        data = None if fields is None else urlencode(fields).encode()
+        request = Request(self.app.origin + path, data, dict(headers))  # noqa: S310  # the loopback
         with self._opener.open(request) as page:
-            self.page = page
-            self.text = page.read().decode()
-        self.forms = Forms(self.text)
+            return page, page.read().decode()
 
     @property
-    def name(self) -> str:
-        return self.forms.attributes["body"].get("data-page", "")
-
-    @property
-    def state(self) -> str:
-        return self.forms.attributes["body"].get("data-state", "")
-
-    @property
-    def problem(self) -> str:
-        return self.forms.attributes.get("problem", {}).get("data-code", "")
-
-    @property
-    def notice(self) -> str:
-        return self.forms.attributes.get("notice", {}).get("data-code", "")
-
-    @property
-    def codes(self) -> list[str]:
-        shown = re.search(r'<ol id="recovery-codes".*?</ol>', self.text, re.DOTALL)
-        return re.findall(r"<code>([^<]+)</code>", shown[0]) if shown else []
-
-    @property
-    def happened(self) -> list[str]:
-        return re.findall(r'<li data-code="(\w+)"', self.text)
-
-    def code(self) -> str:
-        """Wait for a code that was not used."""
-        self.app.advance()
-        return self.phone.code()
-
-    def scan(self) -> None:
-        uri = self.forms.attributes["app-link"]["href"]
-        self.phone = FakeAuthenticator(uri, lambda: self.app.now)
-
-    def sign_in(self, password: str = PASSWORD) -> None:
-        self.get("/sign-in")
-        self.send("sign-in", username=self.user, password=password)
-
-    def begin(self, password: str = PASSWORD) -> None:
-        self.send("begin", password=password)
-        self.scan()
-
-    def confirm(self) -> None:
-        self.send("confirm", code=self.code(), backup_acknowledged="yes")
-
-    def switch_on(self) -> list[str]:
-        """Sign in, set a phone up, and return the recovery codes."""
-        self.sign_in()
-        self.begin()
-        self.confirm()
-        return self.codes
+    def session(self) -> str | None:
+        """The id of the web session."""
+        return next((cookie.value for cookie in self.cookies if cookie.name == "sessionid"), None)
 
 
 @pytest.fixture(scope="module")
@@ -280,11 +195,11 @@ def test_code_is_asked_for_after_the_password_alone(browser: Browser) -> None:
 def test_password_alone_opens_no_page_of_any_app(app: WebApp) -> None:
     """Between password and code nobody is signed in, and the admin's sign-in is no way around."""
     member = Browser(app, "dara")
-    member.sign_in(DESK_PASSWORD)
+    member.sign_in(password=DESK_PASSWORD)
     member.begin(DESK_PASSWORD)
     member.confirm()
     member.send("sign-out")
-    member.sign_in(DESK_PASSWORD)
+    member.sign_in(password=DESK_PASSWORD)
     assert member.name == "code"
     for path in ("/security", "/help-desk", "/admin/", "/admin/login/"):
         member.get(path)
@@ -292,7 +207,7 @@ def test_password_alone_opens_no_page_of_any_app(app: WebApp) -> None:
     member.send("sign-in", "/admin/login/?next=/admin/", username="dara", password=DESK_PASSWORD)
     member.get("/admin/")
     assert member.name == "sign-in"
-    member.sign_in(DESK_PASSWORD)
+    member.sign_in(password=DESK_PASSWORD)
     member.send("code-form", code=member.code())
     member.get("/admin/")
     assert "One-time passwords" in member.text
@@ -319,10 +234,10 @@ def test_session_is_renewed(browser: Browser) -> None:
     """At sign-in, begin and confirm it has another id, and an id from before opens nothing."""
     browser.get("/sign-in")
     browser.send("sign-in", "/sign-out")  # its notice makes a session
-    met = [session_of(browser)]
+    met = [browser.session]
     for step in (browser.sign_in, browser.begin, browser.confirm):
         step()
-        met.append(session_of(browser))
+        met.append(browser.session)
     assert len(set(met)) == len(met)
     thief = Browser(browser.app, browser.user)
     for old in met[:-1]:
@@ -332,10 +247,6 @@ def test_session_is_renewed(browser: Browser) -> None:
     assert thief.name == "security"
 
 
-def session_of(browser: Browser) -> str | None:
-    return next(cookie.value for cookie in browser.cookies if cookie.name == "sessionid")
-
-
 def test_help_desk_is_for_who_has_its_permissions(browser: Browser) -> None:
     """Others see nothing of it; a member gives new codes or switches off, and says why."""
     browser.switch_on()
@@ -343,7 +254,7 @@ def test_help_desk_is_for_who_has_its_permissions(browser: Browser) -> None:
         browser.get(path)
         assert browser.name in {"refused", "sign-in"}, path
     member = Browser(browser.app, "dara")
-    member.sign_in(DESK_PASSWORD)
+    member.sign_in(password=DESK_PASSWORD)
     member.get("/help-desk")
     member.send("desk", username=browser.user, reason=" ")
     assert (member.page.status, member.problem) == (400, "reason")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import threading
-from collections.abc import Callable, Coroutine, Iterator
-from html.parser import HTMLParser
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy as sa
@@ -21,132 +19,34 @@ from fastapi_app import database, help_desk, security, sign_in
 from fastapi_app.app import create_app
 from fastapi_app.web import FIELD_BYTES, Site
 from httpx2 import Response
+from typing_extensions import override
 
-from otp_enroll.testing import FakeAuthenticator, FrozenClock
+import web_forms
+from otp_enroll.testing import FrozenClock
+from web_forms import PASSWORD
 
 T = TypeVar("T")
 
-PASSWORD: Final = "correct horse"
 
-
-class Forms(HTMLParser):
-    """The forms of a page: id → action and hidden fields; and the attributes of what has an id."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.actions: dict[str, str] = {}
-        self.hidden: dict[str, dict[str, str]] = {}
-        self.attributes: dict[str, dict[str, str]] = {"body": {}}
-        self._form = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
-        self.attributes[found.get("id", tag)] = found
-        if tag == "form":
-            self._form = found["id"]
-            self.actions[self._form] = found["action"]
-            self.hidden[self._form] = {}
-        if tag == "input" and found.get("type") == "hidden":
-            self.hidden[self._form][found["name"]] = found["value"]
-
-
-class Browser:
-    """A browser without script: it reads a page and sends its forms, and follows redirects."""
+class Browser(web_forms.Browser[Response]):
+    """A browser at the FastAPI app."""
 
     def __init__(self, client: TestClient, clock: FrozenClock) -> None:
+        super().__init__(clock, clock.advance)
         self.client = client
-        self.clock = clock
-        self.phone: FakeAuthenticator
-        self.page: Response
-        self.forms = Forms("")
 
-    def get(self, path: str, **headers: str) -> Response:
-        return self._show(self.client.get(path, headers=headers))
-
-    def post(self, path: str, **fields: str) -> Response:
-        """Send fields as a form would, without what the page hides in it."""
-        return self._show(self.client.post(path, data=fields))
-
-    def send(self, form: str, action: str = "", **fields: str) -> Response:
-        """Send a form of the page with its hidden fields and what was typed."""
-        return self.post(
-            action or self.forms.actions[form], **{**self.forms.hidden[form], **fields}
-        )
-
-    def _show(self, page: Response) -> Response:
-        self.page = page
-        self.forms = Forms(page.text)
-        return page
-
-    @property
-    def name(self) -> str:
-        return self.forms.attributes["body"].get("data-page", "")
-
-    @property
-    def state(self) -> str:
-        return self.forms.attributes["body"].get("data-state", "")
-
-    @property
-    def problem(self) -> str:
-        return self.forms.attributes.get("problem", {}).get("data-code", "")
-
-    @property
-    def notice(self) -> str:
-        return self.forms.attributes.get("notice", {}).get("data-code", "")
-
-    @property
-    def key(self) -> str:
-        return self.page.text.split('id="key-raw">')[1].split("<")[0]
-
-    @property
-    def codes(self) -> list[str]:
-        shown = re.search(r'<ol id="recovery-codes".*?</ol>', self.page.text, re.DOTALL)
-        return re.findall(r"<code>([^<]+)</code>", shown[0]) if shown else []
-
-    @property
-    def happened(self) -> list[str]:
-        return re.findall(r'<li data-code="(\w+)"', self.page.text)
+    @override
+    def fetch(
+        self, path: str, fields: Mapping[str, str] | None, headers: Mapping[str, str]
+    ) -> tuple[Response, str]:
+        method = "GET" if fields is None else "POST"
+        page = self.client.request(method, path, data=fields, headers=headers)
+        return page, page.text
 
     @property
     def session(self) -> str:
         """The id of the web session."""
         return str(self.client.cookies["session"])
-
-    def code(self) -> str:
-        """Wait for a code that was not used."""
-        self.clock.advance(30)
-        return self.phone.code()
-
-    def wrong(self) -> str:
-        """Return a code that the phone does not show."""
-        near = {self.phone.code(offset) for offset in range(-2, 3)}
-        return next(code for code in map("{:06}".format, range(9)) if code not in near)
-
-    def scan(self) -> None:
-        self.phone = FakeAuthenticator(self.forms.attributes["app-link"]["href"], self.clock)
-
-    def sign_in(self, name: str = "sara", password: str = PASSWORD) -> Response:
-        self.get("/sign-in")
-        return self.send("sign-in", username=name, password=password)
-
-    def sign_out(self) -> None:
-        self.get("/security")
-        self.send("sign-out")
-
-    def begin(self) -> None:
-        self.send("begin", password=PASSWORD)
-        self.scan()
-
-    def confirm(self) -> Response:
-        return self.send("confirm", code=self.code(), backup_acknowledged="yes")
-
-    def switch_on(self) -> list[str]:
-        """Sign in, set a phone up, and return the recovery codes."""
-        self.sign_in()
-        self.begin()
-        self.confirm()
-        return self.codes
 
 
 @pytest.fixture(autouse=True)

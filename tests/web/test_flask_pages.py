@@ -6,8 +6,7 @@ import base64
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterator
-from html.parser import HTMLParser
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,125 +15,42 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 from flask_app.app import create_app
 from flask_app.web import Site
+from typing_extensions import override
 from werkzeug.test import TestResponse
 
 import servers
+import web_forms
 from otp_enroll import errors, events
-from otp_enroll.testing import FakeAuthenticator, FrozenClock
+from otp_enroll.testing import FrozenClock
+from web_forms import PASSWORD
 
 postgresql = servers.postgresql
 
-PASSWORD = "correct horse"
 
-
-class Forms(HTMLParser):
-    """The forms of a page: id → action and hidden fields; and the texts of elements with an id."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.actions: dict[str, str] = {}
-        self.hidden: dict[str, dict[str, str]] = {}
-        self.attributes: dict[str, dict[str, str]] = {}
-        self._form = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
-        if "id" in found:
-            assert found["id"] not in self.attributes, f"two elements are called {found['id']}"
-            self.attributes[found["id"]] = found
-        if tag == "body":
-            self.attributes["body"] = found
-        if tag == "form":
-            self._form = found["id"]
-            self.actions[self._form] = found["action"]
-            self.hidden[self._form] = {}
-        if tag == "input" and found.get("type") == "hidden":
-            self.hidden[self._form][found["name"]] = found["value"]
-
-
-class Browser:
-    """A browser without script: it reads a page and sends its forms, and follows redirects."""
+class Browser(web_forms.Browser[TestResponse]):
+    """A browser at the Flask app."""
 
     def __init__(self, client: FlaskClient, clock: FrozenClock) -> None:
+        super().__init__(clock, clock.advance)
         self.client = client
         self.clock = clock
-        self.phone: FakeAuthenticator
-        self.page: TestResponse
-        self.forms: Forms
 
-    def get(self, path: str) -> TestResponse:
-        return self._show(self.client.get(path, follow_redirects=True))
-
-    def send(self, form: str, action: str = "", **fields: str) -> TestResponse:
-        """Send a form of the page with its hidden fields and what was typed."""
-        data = {**self.forms.hidden[form], **fields}
-        path = action or self.forms.actions[form]
-        return self._show(self.client.post(path, data=data, follow_redirects=True))
-
-    def _show(self, page: TestResponse) -> TestResponse:
-        self.page = page
-        self.forms = Forms(page.text)
-        return page
+    @override
+    def fetch(
+        self, path: str, fields: Mapping[str, str] | None, headers: Mapping[str, str]
+    ) -> tuple[TestResponse, str]:
+        method = "GET" if fields is None else "POST"
+        page = self.client.open(
+            path, method=method, data=fields, headers=dict(headers), follow_redirects=True
+        )
+        return page, page.text
 
     @property
-    def name(self) -> str:
-        return self.forms.attributes["body"]["data-page"]
-
-    @property
-    def state(self) -> str:
-        return self.forms.attributes["body"].get("data-state", "")
-
-    @property
-    def problem(self) -> str:
-        return self.forms.attributes.get("problem", {}).get("data-code", "")
-
-    @property
-    def notice(self) -> str:
-        return self.forms.attributes.get("notice", {}).get("data-code", "")
-
-    @property
-    def key(self) -> str:
-        return self.page.text.split('id="key-raw">')[1].split("<")[0]
-
-    @property
-    def codes(self) -> list[str]:
-        shown = re.search(r'<ol id="recovery-codes".*?</ol>', self.page.text, re.DOTALL)
-        return re.findall(r"<code>([^<]+)</code>", shown[0]) if shown else []
-
-    def code(self) -> str:
-        """Wait for a code that was not used."""
-        self.clock.advance(30)
-        return self.phone.code()
-
-    def scan(self) -> None:
-        self.phone = FakeAuthenticator(self.forms.attributes["app-link"]["href"], self.clock)
-
-    def sign_in(self, name: str = "sara", password: str = PASSWORD) -> TestResponse:
-        self.get("/sign-in")
-        return self.send("sign-in", username=name, password=password)
-
-    def confirm(self, **fields: str) -> TestResponse:
-        return self.send("confirm", **{"code": self.code(), "backup_acknowledged": "yes", **fields})
-
-    def cookie(self) -> str:
-        """Return the id of the web session."""
+    def session(self) -> str:
+        """The id of the web session."""
         cookie = self.client.get_cookie("session")
         assert cookie is not None
         return cookie.value
-
-    def wrong(self) -> str:
-        """Return a code that the phone does not show."""
-        near = {self.phone.code(offset) for offset in range(-2, 3)}
-        return next(code for code in ("000000", "111111", "222222") if code not in near)
-
-    def switch_on(self) -> list[str]:
-        """Sign in, set a phone up, and return the recovery codes."""
-        self.sign_in()
-        self.send("begin", password=PASSWORD)
-        self.scan()
-        self.confirm()
-        return self.codes
 
 
 @pytest.fixture
@@ -296,21 +212,21 @@ def test_style_of_the_sheet_is_what_the_policy_allows(browser: Browser) -> None:
 def test_session_has_a_new_id_at_each_step(browser: Browser) -> None:
     """The id changes at the password, the code, begin and confirm; the old one opens nothing."""
     browser.get("/sign-in")
-    seen = [browser.cookie()]
+    seen = [browser.session]
     browser.sign_in()
-    seen.append(browser.cookie())
+    seen.append(browser.session)
     browser.send("begin", password=PASSWORD)
-    seen.append(browser.cookie())
+    seen.append(browser.session)
     browser.scan()
     browser.confirm()
-    seen.append(browser.cookie())
+    seen.append(browser.session)
     browser.get("/security")
     browser.send("sign-out")
-    seen.append(browser.cookie())
+    seen.append(browser.session)
     browser.sign_in()
-    seen.append(browser.cookie())
+    seen.append(browser.session)
     browser.send("code-form", code=browser.code())
-    seen.append(browser.cookie())
+    seen.append(browser.session)
     assert len(set(seen)) == len(seen)
     for old in seen[:-1]:
         browser.client.set_cookie("session", old)
@@ -324,13 +240,8 @@ def test_code_is_judged_after_the_password_alone(app: Any, browser: Browser) -> 
     browser.get("/security")
     browser.send("sign-out")
     for code in [browser.wrong()] * 9 + [browser.code()]:
-        token = browser.forms.hidden["sign-in"]
-        path = browser._show(
-            browser.client.post(
-                "/sign-in/code", data={**token, "code": code}, follow_redirects=True
-            )
-        ).request.path
-        assert path == "/sign-in"
+        browser.send("sign-in", "/sign-in/code", code=code)
+        assert browser.page.request.path == "/sign-in"
     assert app.extensions["site"].enroller.status("user-1").retry_at is None
     assert browser.get("/security").request.path == "/sign-in"
 
@@ -375,7 +286,7 @@ def test_owner_is_told_of_every_change(browser: Browser, caplog: pytest.LogCaptu
     key = browser.phone._scanned.secret.base32
     browser.get("/security")
     browser.send("disable-by-recovery-code", proof=codes[0])
-    assert re.findall('<li data-code="([a-z_]+)"', browser.page.text) == [
+    assert browser.happened == [
         "enrollment_disabled",
         "recovery_code_used",
         "recovery_codes_issued",
