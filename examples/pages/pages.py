@@ -117,7 +117,13 @@ class Problem(NamedTuple):
 
 Refusal = errors.EnrollmentError | str | None
 
-_STATUS_OF_WORD: Final = {"sign_in": 401, "password": 403, "unknown_user": 404, "done": 409}
+_STATUS_OF_WORD: Final = {
+    "sign_in": 401,
+    "password": 403,
+    "unknown_user": 404,
+    "not_enrolled": 409,
+    "done": 409,
+}
 _STATUS_OF_ERROR: Final = (
     (errors.TooManyAttemptsError, 429),
     ((errors.LockedError, errors.ProofRequiredError), 403),
@@ -256,7 +262,7 @@ class Visit:
             form,
             state=waits,
             status=status,
-            happened=[(event, self._say(event)) for event in happened],
+            happened=[(event, self._say(event, not_you=False)) for event in happened],
             holds_setup=holds_setup,
             notice=notice,
             way_back=how_to_get_back_in(self.policy, locale=self.language),
@@ -317,6 +323,8 @@ class Visit:
         self, *, refusal: Refusal = None, username: str = "", reason: str = "", notice: str = ""
     ) -> Answer:
         """Offer the help desk's two acts."""
+        if isinstance(refusal, errors.NotEnrolledError):
+            refusal = refusal.code  # the library's sentence speaks to the owner
         return self._page(
             "help_desk",
             "/help-desk",
@@ -355,6 +363,7 @@ class Visit:
             direction=catalogue.direction,
             number=catalogue.number,
             date=catalogue.date,
+            comma=catalogue.say("form", "list"),
             languages=LANGUAGES,
             code_field=CODE_FIELD,
             issuer=ISSUER,
@@ -369,8 +378,10 @@ class Visit:
             return Problem(refusal, form, "")
         return Problem(refusal.code, form, self._say(refusal))
 
-    def _say(self, about: errors.EnrollmentError | Event | ProvisioningWarning) -> str:
-        return text(about, locale=self.language, now=self.at)
+    def _say(
+        self, about: errors.EnrollmentError | Event | ProvisioningWarning, *, not_you: bool = True
+    ) -> str:
+        return text(about, locale=self.language, now=self.at, not_you=not_you)
 
     def _shown_once(self, codes: RecoveryCodes | None) -> dict[str, Any]:
         if codes is None:

@@ -174,7 +174,7 @@ def mistype(visitor: Visitor, phone: Phone, *, times: int) -> None:
 
 @pytest.mark.requirement("R-69")
 def test_wait_is_counted_down_on_the_security_page(visitor: Visitor) -> None:
-    """Who is signed in sees how long no code is judged, and the page is usable when it is over."""
+    """Who is signed in sees a clock run down, and the page is usable when the wait is over."""
     phone, _ = visitor.set_up()
     for _ in range(5):
         visitor.go("/security")
@@ -184,6 +184,13 @@ def test_wait_is_counted_down_on_the_security_page(visitor: Visitor) -> None:
     visitor.go("/security")
     assert visitor.state == "waiting"
     assert visitor.page.locator(".left").first.get_attribute("data-seconds") == "20"
+    visitor.page.clock.install()
+    visitor.page.reload()
+    left = visitor.page.locator(".clock")
+    visitor.page.clock.run_for(15_000)
+    assert left.inner_text() in {"0:05", "۰:۰۵"}
+    visitor.page.clock.run_for(15_000)
+    assert left.inner_text() in {"none", "تمام شد"}
     visitor.app.advance(20)
     visitor.go("/security")
     assert visitor.state == "confirmed"

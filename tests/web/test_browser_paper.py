@@ -33,6 +33,29 @@ def test_printed_sheet_brings_the_key_back(visitor: Visitor, tmp_path: Path) -> 
         assert " ".join(grouped(phone.key)) in text_of(pdf), paper
 
 
+@pytest.mark.requirement("R-84")
+@pytest.mark.requirement("R-85")
+def test_printed_page_of_recovery_codes_is_their_sheet(visitor: Visitor, tmp_path: Path) -> None:
+    """Both pages that show codes print one page of either size: the sheet, and nothing around."""
+    phone, codes = visitor.set_up()
+    prints_as_sheet(visitor, codes, tmp_path)
+    visitor.go("/security")
+    visitor.send("#renew", proof=phone.code())
+    prints_as_sheet(visitor, visitor.recovery_codes(), tmp_path)
+
+
+def prints_as_sheet(visitor: Visitor, codes: list[str], folder: Path) -> None:
+    links = visitor.page.locator("#to-security").inner_text()
+    for paper in PAPERS:
+        pdf = folder / f"{paper}.pdf"
+        visitor.page.pdf(path=pdf, format=paper)
+        assert pages_of(pdf) == 1, (visitor.where, paper)
+        text = text_of(pdf)
+        places = [text.index(code) for code in codes]
+        assert places == sorted(places)
+        assert links not in text
+
+
 def pages_of(pdf: Path) -> int:
     facts = run("pdfinfo", str(pdf))
     return next(int(line.split()[1]) for line in facts.splitlines() if line.startswith("Pages:"))
