@@ -10,7 +10,7 @@ from django.db import transaction
 from pages.kept import is_notice, pack_event, unpack_event
 from pages.pages import DEMO, Account
 
-from django_app.models import Notice
+from django_app.models import Language, Notice
 from otp_enroll.events import Event
 
 DESK: Final = ("otp_enroll.renew_recovery_codes", "otp_enroll.switch_off")
@@ -26,7 +26,14 @@ def account_of(user: User) -> Account:
     ciphertexts are bound to the id.
     """
     helps = user.has_perms(DESK)
-    return Account(f"user-{user.pk}", user.get_username(), user.email, helps=helps)
+    return Account(
+        f"user-{user.pk}", user.get_username(), user.email, helps=helps, language=language_of(user)
+    )
+
+
+def language_of(user: User) -> str | None:
+    """Return in which language a user reads: that of the first sign-in, or what was chosen."""
+    return Language.objects.filter(user=user).values_list("code", flat=True).first()
 
 
 def user_of(user_id: str) -> User | None:

@@ -1,4 +1,4 @@
-"""The app's own table beside the enrollments: what an account's owner is told."""
+"""The app's own tables beside the enrollments: what an account's owner is told, and how."""
 
 from __future__ import annotations
 
@@ -23,3 +23,16 @@ class Notice(models.Model):
     @override
     def __str__(self) -> str:
         return f"notice {self.pk}"
+
+
+class Language(models.Model):
+    """In which language an account's owner reads."""
+
+    user: models.OneToOneField[User, User] = models.OneToOneField(
+        User, on_delete=models.CASCADE, primary_key=True
+    )
+    code: models.CharField[str, str] = models.CharField(max_length=8)
+
+    @override
+    def __str__(self) -> str:
+        return self.code

@@ -8,13 +8,12 @@ from typing import Final
 
 from django.conf import settings
 from pages.kept import is_noted, is_notice
-from pages.pages import ISSUER
+from pages.pages import ISSUER, mail
 
-from django_app.accounts import note, user_of
+from django_app.accounts import language_of, note, user_of
 from otp_enroll import Enroller, Policy
 from otp_enroll.django.store import DjangoStore
 from otp_enroll.events import Event
-from otp_enroll.provisioning.messages import text
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
 
 log: Final = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ def tell(event: Event) -> None:
     # The owner has to hear of it where a thief of the session does not: send a mail here, by a
     # queue that outlives this request.
     if owner := user_of(event.user_id):
-        outbox.info("to %s: %s", owner.email, text(event, now=event.time))
+        outbox.info("to %s: %s", owner.email, mail(event, language_of(owner)))
 
 
 enroller: Final = Enroller(

@@ -13,6 +13,7 @@ from pages import pages
 from pages.kept import pack_verification, unpack_verification
 
 from django_app.accounts import account_of
+from django_app.models import Language
 from django_app.otp import clock, enroller
 from django_app.web import (
     answer,
@@ -111,4 +112,8 @@ def choose_language(request: HttpRequest) -> HttpResponse:
             samesite="Lax",
             secure=settings.SESSION_COOKIE_SECURE,
         )
+        if request.user.is_authenticated:
+            Language.objects.update_or_create(
+                user=request.user, defaults={"code": typed(request, "language")}
+            )
     return response

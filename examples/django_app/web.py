@@ -15,6 +15,7 @@ from pages.kept import IN_TRANSACTION, unpack_verification
 from pages.pages import Account, Answer, Refusal, Visit
 
 from django_app.accounts import account_of, note, notices
+from django_app.models import Language
 from django_app.otp import clock, enroller, policy
 from otp_enroll import EnrollerView, Setup, Verification, errors
 from otp_enroll.django.store import DjangoStore
@@ -25,12 +26,17 @@ TRIES: Final = 5
 EITHER: Final = ("code", "recovery_code")
 
 
+def language(request: HttpRequest) -> str:
+    """Return the language of the page."""
+    return pages.language_of(
+        request.COOKIES.get(pages.LANGUAGE_COOKIE), request.headers.get("Accept-Language")
+    )
+
+
 def visit(request: HttpRequest, account: Account | None = None) -> Visit:
     """Describe this request to the pages."""
     return Visit(
-        language=pages.language_of(
-            request.COOKIES.get(pages.LANGUAGE_COOKIE), request.headers.get("Accept-Language")
-        ),
+        language=language(request),
         now=clock(),
         csrf=("csrfmiddlewaretoken", get_token(request)),
         account=account,
@@ -62,6 +68,7 @@ def let_in(request: HttpRequest, user: User) -> None:
     """Sign in: nothing of the session before stays, its id neither."""
     logout(request)
     login(request, user)
+    Language.objects.get_or_create(user=user, defaults={"code": language(request)})
 
 
 def signed_in(request: HttpRequest) -> Account:

@@ -41,7 +41,6 @@ from fastapi_app.web import (
 )
 from otp_enroll import AsyncEnroller, Policy, errors
 from otp_enroll.events import Event
-from otp_enroll.provisioning.messages import text
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
 
 STATIC: Final = "/static"
@@ -133,7 +132,7 @@ async def tell(database: Database, event: Event) -> None:
     # The owner has to hear of it where a thief of the session does not: send a mail here, by a
     # queue that outlives this request.
     if owner := await database.account(event.user_id):
-        outbox.info("to %s: %s", owner.mail, text(event, now=event.time))
+        outbox.info("to %s: %s", owner.mail, pages.mail(event, owner.language))
 
 
 async def protect(request: Request, call_next: RequestResponseEndpoint) -> Response:

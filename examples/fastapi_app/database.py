@@ -36,6 +36,7 @@ USERS: Final = sa.Table(
     sa.Column("mail", sa.String(254), nullable=False),
     sa.Column("password", sa.String(255), nullable=False),
     sa.Column("helps", sa.Boolean, nullable=False),
+    sa.Column("language", sa.String(8)),
 )
 NOTICES: Final = sa.Table(
     "notices",
@@ -115,6 +116,12 @@ class Database:
         right = await asyncio.to_thread(_is_hash_of, kept or _NOBODY, password)
         return await self.named(name) if kept and right else None
 
+    async def speak(self, user_id: str, language: str) -> None:
+        """Remember in which language an account's owner reads."""
+        row = sa.update(USERS).where(USERS.c.id == user_id).values(language=language)
+        async with self.sessions.begin() as session:
+            await session.execute(row)
+
     async def notices(self, user_id: str) -> list[Event]:
         """Return what happened to an account, the newest first."""
         wanted = (
@@ -141,7 +148,9 @@ class Database:
 
     async def _account(self, condition: sa.ColumnElement[bool]) -> Account | None:
         columns = USERS.c
-        wanted = sa.select(columns.id, columns.name, columns.mail, columns.helps).where(condition)
+        wanted = sa.select(
+            columns.id, columns.name, columns.mail, columns.helps, columns.language
+        ).where(condition)
         async with self.sessions() as session:
             row = (await session.execute(wanted)).first()
         return None if row is None else Account(*row)

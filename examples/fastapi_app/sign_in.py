@@ -95,4 +95,6 @@ async def choose_language(here: Here) -> Response:
     response = see_other(pages.local_path(here.typed("next")))
     if (language := here.typed("language")) in pages.LANGUAGES:
         response.set_cookie(pages.LANGUAGE_COOKIE, language, max_age=31_536_000, samesite="lax")
+        if here.account:
+            await here.site.database.speak(here.account.id, language)
     return response

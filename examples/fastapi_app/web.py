@@ -67,13 +67,18 @@ class Exchange:
         """The web session."""
         return self.request.session
 
+    @property
+    def language(self) -> str:
+        """The language of the page."""
+        request = self.request
+        return pages.language_of(
+            request.cookies.get(pages.LANGUAGE_COOKIE), request.headers.get("Accept-Language")
+        )
+
     def visit(self, token: str | None = None) -> Visit:
         """Describe this request to the pages; their forms have the session's token."""
-        request = self.request
         return Visit(
-            language=pages.language_of(
-                request.cookies.get(pages.LANGUAGE_COOKIE), request.headers.get("Accept-Language")
-            ),
+            language=self.language,
             now=self.site.clock(),
             csrf=(CSRF_FIELD, self.token() if token is None else token),
             account=self.account,
@@ -124,6 +129,8 @@ class Exchange:
         self.session["user"] = account.id
         self.account = account
         await self.renew_session()
+        if account.language is None:
+            await self.site.database.speak(account.id, self.language)
 
     async def change(self, act: Callable[[AsyncEnrollerView], Awaitable[T]]) -> T:
         """Change an account and write its notices in one transaction, and tell of it after that.

@@ -29,7 +29,6 @@ from flask_app.settings import key_for, session_directory
 from flask_app.web import Site, answer, site, visit
 from otp_enroll import Enroller, Policy, errors
 from otp_enroll.events import Event
-from otp_enroll.provisioning.messages import text
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
 
 log: Final = logging.getLogger(__name__)
@@ -100,7 +99,7 @@ def tell(database: Database, event: Event) -> None:
     # The owner has to hear of it where a thief of the session does not: send a mail here, by a
     # queue that outlives this request.
     if owner := database.account(event.user_id):
-        outbox.info("to %s: %s", owner.mail, text(event, now=event.time))
+        outbox.info("to %s: %s", owner.mail, pages.mail(event, owner.language))
 
 
 def recognise() -> None:

@@ -25,6 +25,7 @@ USERS: Final = sa.Table(
     sa.Column("mail", sa.String(254), nullable=False),
     sa.Column("password", sa.String(255), nullable=False),
     sa.Column("helps", sa.Boolean, nullable=False),
+    sa.Column("language", sa.String(8)),
 )
 NOTICES: Final = sa.Table(
     "notices",
@@ -86,6 +87,12 @@ class Database:
         right = check_password_hash(kept or _NOBODY, password)
         return self.named(name) if kept and right else None
 
+    def speak(self, user_id: str, language: str) -> None:
+        """Remember in which language an account's owner reads."""
+        row = sa.update(USERS).where(USERS.c.id == user_id).values(language=language)
+        with self.sessions.begin() as session:
+            session.execute(row)
+
     def notices(self, user_id: str) -> list[Event]:
         """Return what happened to an account, the newest first."""
         wanted = (
@@ -112,7 +119,9 @@ class Database:
 
     def _account(self, condition: sa.ColumnElement[bool]) -> Account | None:
         columns = USERS.c
-        wanted = sa.select(columns.id, columns.name, columns.mail, columns.helps).where(condition)
+        wanted = sa.select(
+            columns.id, columns.name, columns.mail, columns.helps, columns.language
+        ).where(condition)
         with self.sessions() as session:
             row = session.execute(wanted).first()
         return None if row is None else Account(*row)

@@ -111,4 +111,6 @@ def choose_language() -> Response:
         response.set_cookie(
             pages.LANGUAGE_COOKIE, typed("language"), max_age=31_536_000, samesite="Lax"
         )
+        if g.account:
+            site().database.speak(g.account.id, typed("language"))
     return response

@@ -37,12 +37,17 @@ def site() -> Site:
     return cast("Site", current_app.extensions["site"])
 
 
+def language() -> str:
+    """Return the language of the page."""
+    return pages.language_of(
+        request.cookies.get(pages.LANGUAGE_COOKIE), request.headers.get("Accept-Language")
+    )
+
+
 def visit() -> Visit:
     """Describe this request to the pages."""
     return Visit(
-        language=pages.language_of(
-            request.cookies.get(pages.LANGUAGE_COOKIE), request.headers.get("Accept-Language")
-        ),
+        language=language(),
         now=site().clock(),
         csrf=("csrf_token", generate_csrf()),
         account=g.get("account"),
@@ -82,6 +87,8 @@ def let_in(account: Account) -> None:
     session["user"] = account.id
     g.account = account
     renew_session()
+    if account.language is None:
+        site().database.speak(account.id, language())
 
 
 def signed_in() -> Account:

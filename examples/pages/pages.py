@@ -81,12 +81,16 @@ HEADERS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who is signed in; ``id`` never changes, so it is what the library is given."""
+    """Who is signed in; ``id`` never changes, so it is what the library is given.
+
+    ``language`` is that of the first sign-in, until another one is chosen: mails are written in it.
+    """
 
     id: str
     name: str
     mail: str
     helps: bool = False
+    language: str | None = None
 
 
 DEMO: Final[Mapping[Account, str]] = {
@@ -155,6 +159,11 @@ def _rank(text: str) -> float:
         return float(text or 1)
     except ValueError:
         return 0
+
+
+def mail(event: Event, language: str | None) -> str:
+    """Write to an account's owner what happened, and what to do if it was a stranger."""
+    return text(event, locale=language or "en", now=event.time)
 
 
 def local_path(path: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import socket
 import sys
 import threading
@@ -71,6 +72,7 @@ def main() -> None:
     arguments.add_argument("name", choices=["flask", "fastapi", "django"])
     arguments.add_argument("--short", action="store_true")
     chosen = arguments.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     sys.path.insert(0, str(EXAMPLES))
     create_app = importlib.import_module(f"{chosen.name}_app.app").create_app
     driver = "sqlite+aiosqlite" if chosen.name == "fastapi" else "sqlite"

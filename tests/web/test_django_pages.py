@@ -276,6 +276,47 @@ def test_help_desk_is_for_who_has_its_permissions(browser: Browser) -> None:
 # --- what is written, and what is not ---
 
 
+@pytest.mark.requirement("R-96")
+def test_owner_is_told_of_every_change(browser: Browser) -> None:
+    """Each change is a notice on the page once, and a mail; no log line holds a secret."""
+    codes = browser.switch_on()
+    key = browser.phone._scanned.secret.base32
+    browser.get("/security")
+    browser.send("disable-by-recovery-code", proof=codes[0])
+    assert browser.happened == [
+        "enrollment_disabled",
+        "recovery_code_used",
+        "recovery_codes_issued",
+        "authenticator_confirmed",
+        "setup_begun",
+    ]
+    assert len(mails_to(browser)) == 5
+    for secret in (key, codes[0], codes[0].replace("-", "")):
+        assert secret not in browser.app.log()
+
+
+@pytest.mark.requirement("R-96")
+def test_mails_are_in_the_owners_language(browser: Browser) -> None:
+    """That of the first sign-in, until its owner chooses another one."""
+    browser.get("/sign-in")
+    browser.send("language", language="fa")
+    browser.switch_on()
+    persian = mails_to(browser)
+    browser.get("/security")
+    browser.send("language", language="en")
+    browser.send("rename", new_name="phone")
+    assert len(persian) == 3
+    assert all(re.search("[آ-ی]", mail) for mail in persian)
+    english = mails_to(browser)[3:]
+    assert len(english) == 1
+    assert "was given a name" in english[0]
+
+
+def mails_to(browser: Browser) -> list[str]:
+    start = f"django_app.otp.outbox: to {browser.user}@example.com: "
+    return [line for line in browser.app.log().splitlines() if line.startswith(start)]
+
+
 def test_change_and_its_notice_are_one_and_the_code_is_spent_anyway(browser: Browser) -> None:
     """Where the notice cannot be written nothing is changed, but the code has had its verdict."""
     browser.switch_on()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
@@ -429,11 +430,36 @@ def test_owner_is_told_of_every_change(browser: Browser, caplog: pytest.LogCaptu
         "authenticator_confirmed",
         "setup_begun",
     ]
-    mails = [line.getMessage() for line in caplog.records if line.name.endswith("outbox")]
+    mails = mails_in(caplog)
     assert len(mails) == 5
     assert all(mail.startswith("to sara@example.com: ") for mail in mails)
     for secret in (key, codes[0], codes[0].replace("-", "")):
         assert secret not in caplog.text
+
+
+@pytest.mark.requirement("R-96")
+def test_mails_are_in_the_owners_language(
+    browser: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That of the first sign-in, until its owner chooses another one."""
+    caplog.set_level("INFO")
+    browser.client.headers["Accept-Language"] = "fa"
+    browser.switch_on()
+    browser.client.headers["Accept-Language"] = "en"
+    browser.get("/security")
+    browser.send("rename", new_name="phone")
+    persian = mails_in(caplog)
+    browser.send("language", language="en")
+    browser.send("rename", new_name="slate")
+    assert len(persian) == 4
+    assert all(re.search("[آ-ی]", mail) for mail in persian)
+    english = mails_in(caplog)[4:]
+    assert len(english) == 1
+    assert "has a new name" in english[0]
+
+
+def mails_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [line.getMessage() for line in caplog.records if line.name.endswith("outbox")]
 
 
 @pytest.mark.requirement("R-65")

@@ -293,12 +293,42 @@ def test_owner_is_told_of_every_change(browser: Browser, caplog: pytest.LogCaptu
         "authenticator_confirmed",
         "setup_begun",
     ]
-    mails = [line.getMessage() for line in caplog.records if line.name.endswith("outbox")]
+    mails = mails_in(caplog)
     assert len(mails) == 5
     assert all(mail.startswith("to sara@example.com: ") for mail in mails)
     assert key not in caplog.text
     assert codes[0] not in caplog.text
     assert codes[0].replace("-", "") not in caplog.text
+
+
+@pytest.mark.requirement("R-96")
+def test_mails_are_in_the_owners_language(
+    app: Any, browser: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That of the first sign-in, then the chosen one: whatever language the help desk reads."""
+    caplog.set_level("INFO")
+    browser.client.set_cookie("language", "fa")
+    browser.switch_on()
+    browser.client.set_cookie("language", "en")
+    browser.get("/security")
+    browser.send("rename", new_name="phone")
+    desk = Browser(app.test_client(), browser.clock)
+    desk.sign_in("dara", "open sesame")
+    desk.get("/help-desk")
+    desk.send("desk", username="sara", reason="passport")
+    persian = mails_in(caplog)
+    browser.get("/security")
+    browser.send("language", language="en")
+    browser.send("rename", new_name="slate")
+    assert len(persian) == 6
+    assert all(re.search("[آ-ی]", mail) for mail in persian)
+    english = mails_in(caplog)[6:]
+    assert len(english) == 1
+    assert "has a new name" in english[0]
+
+
+def mails_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [line.getMessage() for line in caplog.records if line.name.endswith("outbox")]
 
 
 @pytest.mark.requirement("R-65")

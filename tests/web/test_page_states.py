@@ -11,6 +11,7 @@ from pages.pages import Account, Visit
 
 from otp_enroll import AttemptBudget, Confirmation, Enroller, Override, Policy, Unencrypted, errors
 from otp_enroll.events import Event
+from otp_enroll.provisioning.messages import text
 from otp_enroll.storage.memory import MemoryStore
 from otp_enroll.testing import FakeAuthenticator, FrozenClock
 from web_forms import Forms
@@ -217,7 +218,7 @@ def test_help_desk_is_told_in_words_of_its_own(life: Life, language: str) -> Non
     page = life.visit(language).help_desk(refusal=refusal, username="sara", reason="x")
 
     assert page.status == 409
-    assert pages.text(refusal, locale=language) not in page.html
+    assert text(refusal, locale=language) not in page.html
     assert focused(page.html) == ["desk-username"]
 
 
