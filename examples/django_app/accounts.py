@@ -23,7 +23,7 @@ def account_of(user: User) -> Account:
     """Describe a user.
 
     Not the mail address is the id, nor the name: people change them, and the library's
-    ciphertexts are bound to the id.
+    ciphertexts are bound to the id (R-90).
     """
     helps = user.has_perms(DESK)
     return Account(

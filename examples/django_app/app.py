@@ -27,7 +27,7 @@ def create_app(
 
     Args:
         database: The path of an SQLite file.
-        clock: Unix seconds, for the enroller and the pages.
+        clock: Unix seconds, for the enroller and the pages; NTP keeps a server's right (R-98).
         policy: One for the whole table.
         key: 32 bytes that seal the secrets; else ``OTP_KEY``, or a file beside the database.
     """

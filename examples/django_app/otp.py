@@ -30,8 +30,8 @@ def tell(event: Event) -> None:
         return
     if not is_noted(event):
         note([event])
-    # The owner has to hear of it where a thief of the session does not: send a mail here, by a
-    # queue that outlives this request.
+    # The owner has to hear of it where a thief of the session does not: send a mail here,
+    # by a queue that outlives this request.
     if owner := user_of(event.user_id):
         outbox.info("to %s: %s", owner.email, mail(event, language_of(owner)))
 

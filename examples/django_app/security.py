@@ -32,7 +32,7 @@ def show_state(request: HttpRequest) -> HttpResponse:
 
 
 def begin(request: HttpRequest) -> HttpResponse:
-    """Make a fresh key: by POST alone, since a link or a reload must not."""
+    """Make a fresh key: by POST alone, since a link or a reload must not (R-98)."""
     account, form = signed_in(request), typed(request, "form") or "change"
     try:
         if enroller.status(account.id).required:
@@ -40,7 +40,7 @@ def begin(request: HttpRequest) -> HttpResponse:
         elif request.user.check_password(typed(request, "password")):
             proof = None
         else:
-            # Without it, whoever finds a browser signed in could set up a phone of his own.
+            # Without it, whoever finds a browser signed in could set up a phone (R-52).
             return security_page(request, account, "password", "begin")
         return stage(request, account, request.POST.get("authenticator"), proof)
     except errors.EnrollmentError as refusal:
@@ -136,7 +136,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
         return answer(page.setup(setup, refusal=refusal, acknowledged=acknowledged))
     request.session.pop("setup", None)
     request.session["confirmed"] = setup_id
-    request.session.cycle_key()
+    request.session.cycle_key()  # here, too: what was seen before opens nothing (R-98)
     return answer(visit(request, account).on(done))
 
 

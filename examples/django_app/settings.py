@@ -84,7 +84,7 @@ MIDDLEWARE: Final = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",  # no POST without its token
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     # Every page is for people who are signed in, unless urls.py says otherwise.
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
@@ -114,7 +114,7 @@ PASSWORD_HASHERS: Final = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
 # Sessions are in the database: a setup id stands in them, so they must not be in the cookie.
 SESSION_ENGINE: Final = "django.contrib.sessions.backends.db"
 SESSION_EXPIRE_AT_BROWSER_CLOSE: Final = True
-# Set it wherever the project is served, and serve it by TLS alone.
+# Set it wherever the project is served, and serve it by TLS alone.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = os.environ.get("SECURE_COOKIES") == "yes"
 CSRF_COOKIE_HTTPONLY: Final = True
 CSRF_FAILURE_VIEW: Final = "django_app.refusals.csrf_refused"

@@ -41,7 +41,7 @@ def ask_password(request: HttpRequest) -> HttpResponse:
 
 
 def check_password(request: HttpRequest) -> HttpResponse:
-    """Check the password. Limits by address, and against robots, belong here."""
+    """Check the password. Limits by address, and against robots, belong here (R-73)."""
     form = AuthenticationForm(request, request.POST)
     if not form.is_valid():
         return answer(visit(request).sign_in(refusal="sign_in"))

@@ -79,7 +79,7 @@ def signed_in(request: HttpRequest) -> Account:
 def asked(request: HttpRequest) -> User | None:
     """Return whose password was right a short while ago, and whose code is still missing.
 
-    The code is asked for only after the password: else anybody could lock anybody's account.
+    It is asked for only after the password (R-73): else anybody could lock anybody's account.
     """
     if clock() - request.session.get("asked_at", 0) >= pages.PASSWORD_STEP_SECONDS:
         return None
@@ -161,8 +161,8 @@ def stage(
             context=noted(request),
         )
 
-    # In the session for a reload, and in the form for the confirm: so an older tab is noticed.
+    # In the session for a reload, in the form for the confirm: an older tab is noticed (R-53).
     request.session["setup"] = change(act).id
-    # A new id for the session: one that was planted or seen before shows no key.
+    # A new id for the session: one that was planted or seen before shows no key (R-98).
     request.session.cycle_key()
     return see_other("/security/setup")

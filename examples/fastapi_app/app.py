@@ -60,7 +60,7 @@ def create_app(
 
     Args:
         database: Any async SQLAlchemy URL; ``sqlite+aiosqlite:///…`` for a file.
-        clock: Unix seconds, for the enroller and the pages.
+        clock: Unix seconds, for the enroller and the pages; NTP keeps a server's right (R-98).
         policy: One for the whole table.
         key: 32 bytes that seal the secrets; else ``OTP_KEY``, or a file beside the database.
     """
@@ -96,7 +96,7 @@ def assembled(serving: Lifespan[FastAPI], web_sessions: DatabaseSessions) -> Fas
         lifespan=serving,
         openapi_url=None,  # these are pages, and nobody has to read how they are called
         redirect_slashes=False,
-        # Of every route, also of one that is written tomorrow: no POST without its token.
+        # Of every route, also of one that is written tomorrow: no POST without its token (R-98).
         dependencies=[Depends(exchange)],
         middleware=middleware(web_sessions),
         exception_handlers=HANDLERS,
@@ -114,7 +114,7 @@ def middleware(web_sessions: DatabaseSessions) -> list[Middleware]:
         Middleware(
             SessionMiddleware,
             store=web_sessions,
-            # Set it wherever the app is served, and serve it by TLS alone.
+            # Set it wherever the app is served, and serve it by TLS alone (R-98).
             cookie_https_only=os.environ.get("SECURE_COOKIES") == "yes",
         ),
         Middleware(SessionAutoloadMiddleware, paths=[re.compile(f"(?!{STATIC}/)")]),
@@ -129,8 +129,8 @@ async def tell(database: Database, event: Event) -> None:
     if not is_noted(event):
         async with database.sessions.begin() as transaction:
             await database.note(transaction, [event])
-    # The owner has to hear of it where a thief of the session does not: send a mail here, by a
-    # queue that outlives this request.
+    # The owner has to hear of it where a thief of the session does not (R-96): send a mail here,
+    # by a queue that outlives this request.
     if owner := await database.account(event.user_id):
         outbox.info("to %s: %s", owner.mail, pages.mail(event, owner.language))
 

@@ -21,7 +21,7 @@ async def show_state(here: Here, account: SignedIn) -> Response:
 
 @routes.post("/security/begin")
 async def begin(here: Here, account: SignedIn) -> Response:
-    """Make a fresh key: by POST alone, since a link or a reload must not."""
+    """Make a fresh key: by POST alone, since a link or a reload must not (R-98)."""
     form = here.typed("form") or "change"
     name = here.typed("authenticator") if "authenticator" in here.form else None
     try:
@@ -30,7 +30,7 @@ async def begin(here: Here, account: SignedIn) -> Response:
         elif await here.site.database.account_of(account.name, here.typed("password")):
             proof = None
         else:
-            # Without it, whoever finds a browser signed in could set up a phone of his own.
+            # Without it, whoever finds a browser signed in could set up a phone (R-52).
             return await here.security_page(account, "password", "begin")
         return await here.stage(account, name, proof)
     except errors.EnrollmentError as refusal:

@@ -28,7 +28,7 @@ async def ask_password(here: Here) -> Response:
 
 @routes.post("/sign-in")
 async def check_password(here: Here) -> Response:
-    """Check the password. Limits by address, and against robots, belong here."""
+    """Check the password. Limits by address, and against robots, belong here (R-73)."""
     site = here.site
     account = await site.database.account_of(here.typed("username"), here.typed("password"))
     if account is None:

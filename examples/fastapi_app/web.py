@@ -117,7 +117,7 @@ class Exchange:
         return value if isinstance(value, str) else ""
 
     async def renew_session(self) -> None:
-        """Give the web session a new id: one that was planted or seen before opens nothing."""
+        """Give the web session a new id: one planted or seen before opens nothing (R-98)."""
         # starsessions would leave the old one as it is.
         if old := get_session_id(self.request):
             await self.site.web_sessions.remove(old)
@@ -199,7 +199,7 @@ class Exchange:
                 context=self.noted(),
             )
 
-        # In the session for a reload, and in the form for the confirm: so an older tab is noticed.
+        # In the session for a reload, in the form for the confirm: an older tab is noticed (R-53).
         self.session["setup"] = (await self.change(act)).id
         await self.renew_session()
         return see_other("/security/setup")
@@ -239,7 +239,7 @@ async def signed_in(here: Here) -> Account:
 async def asked(here: Here) -> Account:
     """Return whose password was right a short while ago, and whose code is still missing.
 
-    The code is asked for only after the password: else anybody could lock anybody's account.
+    It is asked for only after the password (R-73): else anybody could lock anybody's account.
     """
     is_fresh = here.site.clock() - here.session.get("asked_at", 0) < pages.PASSWORD_STEP_SECONDS
     user_id = here.session.get("asked") if is_fresh else None

@@ -46,7 +46,7 @@ def create_app(
 
     Args:
         database: Any SQLAlchemy URL; ``sqlite:///…`` for a file.
-        clock: Unix seconds, for the enroller and the pages.
+        clock: Unix seconds, for the enroller and the pages; NTP keeps a server's right (R-98).
         policy: One for the whole table.
         key: 32 bytes that seal the secrets; else ``OTP_KEY``, or a file beside the database.
     """
@@ -59,13 +59,13 @@ def create_app(
         SESSION_PERMANENT=False,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        # Set it wherever the app is served, and serve it by TLS alone.
+        # Set it wherever the app is served, and serve it by TLS alone (R-98).
         SESSION_COOKIE_SECURE=os.environ.get("SECURE_COOKIES") == "yes",
         WTF_CSRF_TIME_LIMIT=None,  # a token is as good as its session
         MAX_CONTENT_LENGTH=64 * 1024,
     )
     ServerSideSessions(app)
-    CSRFProtect(app)
+    CSRFProtect(app)  # no POST of any route without its form's token (R-98)
     kept = Database(database)
     enroller = Enroller(
         kept.own_store(),
@@ -96,8 +96,8 @@ def tell(database: Database, event: Event) -> None:
     if not is_noted(event):
         with database.sessions.begin() as transaction:
             database.note(transaction, [event])
-    # The owner has to hear of it where a thief of the session does not: send a mail here, by a
-    # queue that outlives this request.
+    # The owner has to hear of it where a thief of the session does not (R-96): send a mail here,
+    # by a queue that outlives this request.
     if owner := database.account(event.user_id):
         outbox.info("to %s: %s", owner.mail, pages.mail(event, owner.language))
 

@@ -19,7 +19,7 @@ ENROLLMENTS: Final = enrollment_table(METADATA)
 USERS: Final = sa.Table(
     "users",
     METADATA,
-    # Not the mail address: people change it, and the library's ciphertexts are bound to the id.
+    # Not the mail address: people change it, and ciphertexts are bound to the id.
     sa.Column("id", sa.String(32), primary_key=True),
     sa.Column("name", sa.String(64), nullable=False, unique=True),
     sa.Column("mail", sa.String(254), nullable=False),

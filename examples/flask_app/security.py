@@ -35,7 +35,7 @@ def show_state() -> Response:
 
 @routes.post("/security/begin")
 def begin() -> Response:
-    """Make a fresh key: by POST alone, since a link or a reload must not."""
+    """Make a fresh key: by POST alone, since a link or a reload must not (R-98)."""
     account = signed_in()
     form = typed("form") or "change"
     try:
@@ -44,7 +44,7 @@ def begin() -> Response:
         elif site().database.account_of(account.name, typed("password")):
             proof = None
         else:
-            # Without it, whoever finds a browser signed in could set up a phone of his own.
+            # Without it, whoever finds a browser signed in could set up a phone (R-52).
             return security_page(account, "password", "begin")
         return stage(account, request.form.get("authenticator"), proof)
     except errors.EnrollmentError as refusal:

@@ -41,7 +41,7 @@ def ask_password() -> Response:
 
 @routes.post("/sign-in")
 def check_password() -> Response:
-    """Check the password. Limits by address, and against robots, belong here."""
+    """Check the password. Limits by address, and against robots, belong here (R-73)."""
     account = site().database.account_of(typed("username"), typed("password"))
     if account is None:
         return answer(visit().sign_in(refusal="sign_in"))

@@ -76,7 +76,7 @@ def see_other(path: str) -> Response:
 
 
 def renew_session() -> None:
-    """Give the web session a new id: one that was planted or seen before opens nothing."""
+    """Give the web session a new id: one planted or seen before opens nothing (R-98)."""
     kept: Any = current_app.session_interface  # Flask-Session's
     kept.regenerate(session)
 
@@ -100,7 +100,7 @@ def signed_in() -> Account:
 def asked() -> Account:
     """Return whose password was right a short while ago, and whose code is still missing.
 
-    The code is asked for only after the password: else anybody could lock anybody's account.
+    It is asked for only after the password (R-73): else anybody could lock anybody's account.
     """
     at = session.get("asked_at", 0)
     user_id = session.get("asked") if site().clock() - at < pages.PASSWORD_STEP_SECONDS else None
@@ -174,7 +174,7 @@ def stage(account: Account, authenticator: str | None, proof: Verification | Non
             context=noted(),
         )
 
-    # In the session for a reload, and in the form for the confirm: so an older tab is noticed.
+    # In the session for a reload, in the form for the confirm: an older tab is noticed (R-53).
     session["setup"] = change(act).id
     renew_session()
     return see_other("/security/setup")

@@ -66,9 +66,9 @@ PASSWORD_STEP_SECONDS: Final = 600
 """For how long a right password waits for its code."""
 
 HEADERS: Final[Mapping[str, str]] = {
-    # Keys and codes must be in no cache and no history.
+    # Keys and codes must be in no cache and no history (R-89).
     "Cache-Control": "no-store",
-    # No script and no style of others can read the key; no form can send it elsewhere.
+    # No script and no style of others can read the key; no form can send it elsewhere (R-98).
     "Content-Security-Policy": (
         f"default-src 'none'; style-src 'self' {sheet.STYLE_SOURCE}; script-src 'self'; "
         "img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
