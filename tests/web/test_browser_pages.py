@@ -160,6 +160,8 @@ def of_the_setup(visitor: Visitor) -> Iterator[str]:
     visitor.go("/security")
     yield "off, a setup under way"
     visitor.go("/security/setup")
+    visitor.send("#confirm", code="123456", backup_acknowledged=False)
+    yield "set-up, backup missing"
     visitor.send("#confirm", code="12", backup_acknowledged=True)
     yield "set-up, refused"
 
@@ -172,8 +174,11 @@ def of_an_account_that_is_on(visitor: Visitor, phone: Phone) -> Iterator[str]:
     yield "on, refused"
     visitor.go("/security")
     visitor.send("#add", authenticator="tablet", proof=phone.code())
+    yield "set-up of a further phone"
     visitor.confirm(visitor.scan())
     yield "confirmed, old codes kept"
+    visitor.page.reload()
+    yield "on, and the confirm sent again"
     visitor.app.advance()
     visitor.go("/security")
     visitor.send("#change", proof=phone.code())
@@ -219,6 +224,10 @@ def at_the_help_desk(member: Visitor, owner: str) -> Iterator[str]:
     yield "help desk, refused"
     member.send("#desk", "#desk-recovery-codes", username=owner, reason="passport seen")
     yield "help desk, codes"
+    for notice in ("help desk, done", "help desk, done before"):
+        member.go("/help-desk")
+        member.send("#desk", "#desk-disable", username=owner, reason="passport seen")
+        yield notice
 
 
 @pytest.fixture(scope="package")
@@ -274,6 +283,20 @@ def test_every_page_names_its_language_and_direction(sights: list[Sight], langua
     """A screen reader and the browser are told what they need for Persian and English."""
     expected = {"en": ("en", "ltr"), "fa": ("fa", "rtl")}[language]
     assert {sight.tongue for sight in sights} == {expected}
+
+
+def test_switch_turns_the_page_to_the_other_language(visitor: Visitor, language: str) -> None:
+    """Its button, in the other language, leads back to the page, which is then the other way."""
+    other, direction = {"en": ("fa", "rtl"), "fa": ("en", "ltr")}[language]
+    visitor.sign_in()
+    visitor.begin()
+    key = visitor.key
+    button = visitor.page.locator("#language button")
+    assert button.get_attribute("lang") == other
+    visitor.send("#language")
+    html = visitor.page.locator("html")
+    assert (html.get_attribute("lang"), html.get_attribute("dir")) == (other, direction)
+    assert (visitor.where, visitor.key) == ("setup", key)
 
 
 def test_account_is_set_up_by_keyboard_alone(visitor: Visitor) -> None:

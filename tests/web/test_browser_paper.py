@@ -44,6 +44,14 @@ def test_printed_page_of_recovery_codes_is_their_sheet(visitor: Visitor, tmp_pat
     prints_as_sheet(visitor, visitor.recovery_codes(), tmp_path)
 
 
+def test_print_button_prints(visitor: Visitor) -> None:
+    """It is there where a script runs, and opens what the browser prints with."""
+    visitor.set_up()
+    visitor.page.evaluate("window.print = () => { window.printed = true; }")
+    visitor.page.locator("#print").click()
+    assert visitor.page.evaluate("window.printed") is True
+
+
 def prints_as_sheet(visitor: Visitor, codes: list[str], folder: Path) -> None:
     links = visitor.page.locator("#to-security").inner_text()
     for paper in PAPERS:

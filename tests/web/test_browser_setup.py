@@ -91,6 +91,33 @@ def test_code_pasted_in_persian_with_direction_marks_is_accepted(
     page.wait_for_selector("body[data-page=on]")
 
 
+@pytest.mark.requirement("R-26")
+def test_copy_button_copies_the_key(visitor: Visitor, phone: Phone) -> None:
+    """One press, and the clipboard holds the key, bare: no spaces, no direction marks."""
+    page = visitor.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    button = page.locator("#copy")
+    label = button.inner_text()
+    button.click()
+    page.wait_for_function(
+        "label => document.getElementById('copy').textContent !== label", arg=label
+    )
+    assert button.inner_text() in {"Copied", "کپی شد"}
+    assert page.evaluate("navigator.clipboard.readText()") == phone.key
+
+
+@pytest.mark.requirement("R-12")
+def test_copy_on_paper_is_compared_in_place(visitor: Visitor, phone: Phone) -> None:
+    """A wrong group is named, a right copy is called right, and the key stays."""
+    wrong = ("B" if phone.key[9] == "A" else "A").join((phone.key[:9], phone.key[10:]))
+    visitor.send("#check", copy=wrong)
+    assert visitor.problem == "copy_differs"
+    assert visitor.page.locator("#problem").get_attribute("data-groups") == "3"
+    visitor.send("#check", copy=visitor.key.lower())
+    assert visitor.page.locator("#notice").get_attribute("data-code") == "copy_matches"
+    assert visitor.scan().uri == phone.uri
+
+
 @pytest.mark.requirement("R-39")
 def test_every_field_for_a_code_takes_what_people_type(visitor: Visitor, phone: Phone) -> None:
     """It has the attributes that the library names, and nothing that shortens what is pasted."""
