@@ -235,8 +235,9 @@ class Visitor:
     def form(self, selector: str) -> Locator:
         """Find a form, and unfold what hides it."""
         form = self.page.locator(selector)
-        for folded in form.locator("xpath=ancestor::details[not(@open)]/summary").all():
-            folded.click()
+        folded = form.locator("xpath=ancestor::details[not(@open)]/summary")
+        while folded.count():  # the outermost first: it hides the others
+            folded.first.click()
         return form
 
     def send(self, selector: str, button: str = "button", **fields: str | bool) -> None:
