@@ -387,3 +387,9 @@ def test_override_names_an_actor_and_a_reason(
     wanted = "must be a str" if raised is TypeError else "must have 1 to 256 characters"
     wrong = "reason" if actor == "who" else "actor"
     assert str(mistake.value) == f"{wrong} {wanted}"
+
+
+def test_override_may_be_as_long_as_is_said() -> None:
+    """An actor and a reason of 256 characters are enough to vouch."""
+    longest = Override(actor="a" * 256, reason="r" * 256)
+    assert (len(longest.actor), len(longest.reason)) == (256, 256)

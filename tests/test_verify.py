@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from otp_enroll import AttemptBudget, Override, Policy, Verification, errors
+from otp_enroll import AttemptBudget, Override, Policy, Status, Verification, errors
 from otp_enroll.core.budget import Waits
 from otp_enroll.core.secret import Secret
 from otp_enroll.core.states import Confirmed
@@ -331,6 +331,7 @@ def test_waits_grow_as_the_schedule_says(flow: Any) -> None:
     left = []
     for _ in range(15):
         error = fail(flow, wrong_for(phone))
+        assert error.method == "code"
         left.append(error.attempts_left)
         waits.append(error.retry_at and error.retry_at.timestamp() - flow.clock.now)
     assert left[:6] == [4, 3, 2, 1, 0, 0]
@@ -710,6 +711,15 @@ def test_status_tells_all_that_may_be_told(flow: Any) -> None:
     assert (status.retry_at, status.recovery_retry_at) == (at(150), at(150))
     assert status.setup_expires_at == at(120 + 900)
     assert status.changed_at == at(120)
+
+
+def test_status_before_anything_is_confirmed(flow: Any) -> None:
+    """Nothing is asked of a login, and a setup under way tells its end and no more."""
+    assert flow.enroller.status(USER) == Status(user_id=USER, state="disabled", required=False)
+    setup = flow.enroller.begin(USER, account_name="sara")
+    assert flow.enroller.status(USER) == Status(
+        user_id=USER, state="pending", required=False, setup_expires_at=setup.expires_at
+    )
 
 
 def test_what_a_newer_version_stored_outlives_every_verdict(flow: Any) -> None:
