@@ -248,6 +248,12 @@ def test_a_typed_key_is_cleaned(text: str) -> None:
     assert (read_key(text).kind, read_key(text).text) == ("key", "JBSWY3DP")
 
 
+@pytest.mark.parametrize("text", ["JBSX", "XBSW", "JBS\ud800", "JBSW=X"])
+def test_a_typed_key_keeps_every_letter(text: str) -> None:
+    """Nothing but padding goes at the end, and what no encoding can write stays to be compared."""
+    assert read_key(text).text == text
+
+
 @pytest.mark.requirement("R-40")
 @pytest.mark.regression_of("B-41")
 @pytest.mark.parametrize("text", ["", "  ", "====", "\u200f", "A" * 513])
