@@ -404,6 +404,19 @@ def test_success_clears_the_consecutive_count_alone(flow: Any) -> None:
 
 
 @pytest.mark.requirement("R-70")
+def test_new_authenticator_clears_the_consecutive_count_alone(flow: Any) -> None:
+    """A confirm ends the wait of an account that is not locked, and keeps the count of 30 days."""
+    phone, _ = flow.enroll()
+    fail(flow, wrong_for(phone), 5)
+    assert flow.enroller.status(USER).retry_at is not None
+    setup = flow.enroller.begin(USER, account_name="sara", proof=VOUCHED)
+    flow.enroller.confirm(USER, flow.phone(setup).code(), setup_id=setup.id)
+    assert flow.enroller.status(USER).retry_at is None
+    budget = confirmed_of(flow).budgets.code
+    assert (budget.waits.failures, budget.failures_in_30_days) == (0, 5)
+
+
+@pytest.mark.requirement("R-70")
 def test_failures_older_than_30_days_do_not_count(flow: Any) -> None:
     """Three wrong codes a day never lock, and an event tells of the eightieth in 30 days."""
     phone, _ = flow.enroll()
