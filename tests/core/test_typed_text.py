@@ -317,7 +317,6 @@ def test_a_name_is_trimmed_collapsed_and_composed(text: str, name: str) -> None:
         "a\ud800",
         "a\U000e0041",
     ],
-    ids=ascii,
 )
 def test_a_name_with_an_invisible_character_is_refused(text: str) -> None:
     """Control, format, line-breaking and unencodable characters let one name look like another."""
