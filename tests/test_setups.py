@@ -439,6 +439,20 @@ def test_old_secret_works_until_the_new_one_is_confirmed_and_not_after(flow: Any
     flow.enroller.verify(USER, new.code())
 
 
+@pytest.mark.requirement("R-55")
+def test_replacing_one_authenticator_leaves_the_others_alone(flow: Any) -> None:
+    """Of several authenticators the one of that name has a new secret, and each its old place."""
+    flow.enroll()
+    tablet = flow.add("tablet", VOUCHED)
+    before = flow.enroller.status(USER).authenticators
+    phone = flow.add("default", VOUCHED)
+    after = flow.enroller.status(USER).authenticators
+    assert [one.name for one in after] == ["default", "tablet"]
+    assert [one.id == old.id for one, old in zip(after, before, strict=True)] == [False, True]
+    assert flow.enroller.verify(USER, phone.code()).authenticator == "default"
+    assert flow.enroller.verify(USER, tablet.code()).authenticator == "tablet"
+
+
 @pytest.mark.requirement("R-45", "R-75")
 @pytest.mark.regression_of("B-08", "B-09")
 @pytest.mark.parametrize("how", ["left", "cancelled", "expired", "superseded"])
