@@ -668,6 +668,20 @@ def test_resealing_counts_by_key_what_the_cipher_names(make_flow: Make) -> None:
     assert report.keys_needed == {"first": 1, "second": 2}
 
 
+def test_resealing_goes_on_behind_a_secret_that_stays_shut(make_flow: Make) -> None:
+    """What can be opened is sealed anew, although a secret before it cannot."""
+    flow = make_flow(cipher=_Rotating())
+    flow.enroll()
+    flow.cipher.key = 2
+    tablet = flow.add("tablet", VOUCHED)
+    flow.cipher.key, flow.cipher.lost = 3, {1}
+    report = flow.enroller.reseal()
+    assert (report.resealed, report.unreadable) == (1, 1)
+    flow.cipher.lost = {1, 2}
+    flow.enroller.disable(USER, authenticator="default", proof=VOUCHED)
+    assert flow.enroller.verify(USER, tablet.code()).authenticator == "tablet"
+
+
 def test_login_seals_anew_what_an_older_key_sealed(make_flow: Make) -> None:
     """A code that opens an old secret also seals it under the newest key, in the same write."""
     flow = make_flow(cipher=_Rotating())
@@ -700,6 +714,15 @@ def test_attempt_has_no_answer_before_it_is_settled(flow: Any) -> None:
     assert attempt.events == ()
     with pytest.raises(TypeError, match=r"^the attempt is not settled$"):
         attempt.answer()
+
+
+def test_refusal_of_the_only_try_is_contention_at_once(flow: Any) -> None:
+    """In a transaction of the app nothing is loaded again after a refused save."""
+    request = requests.Begin(user_id=USER, account_name="sara")
+    attempt = Attempt(flow.enroller._settings, setups.begin, request, tries=1)
+    assert attempt.decide(None) is not None
+    with pytest.raises(errors.StoreContentionError):
+        attempt.saved(False)  # noqa: FBT003  # what a store answers
 
 
 def test_transition_without_its_random_material_is_a_mistake(flow: Any) -> None:

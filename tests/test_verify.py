@@ -914,6 +914,7 @@ def test_override_is_told_with_actor_and_reason(flow: Any) -> None:
 def test_override_is_told_where_nothing_was_to_prove(flow: Any) -> None:
     """An Override at a first begin is accepted, and told all the same."""
     flow.enroller.begin(USER, account_name="sara", proof=VOUCHED)
+    assert (flow.told[0].verb, flow.told[0].actor) == ("begin", "help desk")
     assert flow.names_of_events() == ["OverrideUsed", "SetupBegun"]
 
 
