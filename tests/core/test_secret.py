@@ -514,6 +514,13 @@ def test_the_digest_of_a_setup_id_is_bound_to_the_user(fresh: bytes, user_id: st
     assert setup_id.digest(user_id) != hashlib.sha256(setup_id.reveal()).digest()
 
 
+def test_the_digest_of_a_setup_id_is_stored_format() -> None:
+    """SHA-256 over a domain tag, the user and the id: a setup outlives a new version of ours."""
+    setup_id = SetupId.from_bytes(bytes(32))
+    text = b"otp_enroll/1\0setup id\0user-42\0" + b"A" * 43
+    assert setup_id.digest("user-42") == hashlib.sha256(text).digest()
+
+
 @given(st.text())
 def test_any_text_can_be_compared_as_a_setup_id(text: str) -> None:
     """What a request brings need not be well-formed, nor encodable, to be compared."""
