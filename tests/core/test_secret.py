@@ -292,8 +292,9 @@ def test_left_over_bits_are_refused() -> None:
 )
 def test_the_wrong_character_is_named_by_its_position(text: str, position: int) -> None:
     """The position counts from 1 in the text as typed, spaces and marks included."""
-    with pytest.raises(ValueError, match=rf"^character {position} is not one of A-Z and 2-7$"):
-        decode_base32(text)
+    for read in (Secret.from_base32, decode_base32):
+        with pytest.raises(ValueError, match=rf"^character {position} is not one of A-Z and 2-7$"):
+            read(text)
 
 
 @pytest.mark.requirement("R-10")
