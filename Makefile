@@ -6,7 +6,7 @@ PORT ?= 8000
 EXAMPLES ?= 20000
 BIN := $(VENV)/bin
 
-.PHONY: demo web test screenshots kit lint types docs bench fuzz proof kills load trace matrix messages clean
+.PHONY: demo web test screenshots kit lint types docs bench fuzz proof mutmut kills load trace matrix messages clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python examples/terminal.py
@@ -57,6 +57,12 @@ bench: $(VENV)/.test
 proof: $(VENV)/.test
 	PYTHONPATH=tests $(BIN)/python -m proof
 
+# Every small change to the rules that mutmut can think of; docs/mutants.md lists what survives.
+mutmut: $(VENV)/.mutation
+	rm -rf mutants
+	PYTHONPATH=tests $(BIN)/mutmut run --max-children 2 "*"
+	$(BIN)/python tests/mutation.py
+
 # On each database two hundred workers are killed, and each server ten times: what was acknowledged
 # holds, and nothing is half done. Two minutes on two cores.
 kills: $(VENV)/.test
@@ -82,7 +88,7 @@ messages: $(VENV)/.test
 	fi
 
 clean:
-	rm -rf $(VENV) .matrix docs/_build demo*.db* .coverage*
+	rm -rf $(VENV) .matrix mutants docs/_build demo*.db* .coverage*
 
 # --- what the targets need ---
 
@@ -107,6 +113,10 @@ $(VENV)/.test: $(VENV)/.demo
 	  postgres:postgresql mariadbd:mariadb-server redis-server:redis-server \
 	  chromium:chromium pdfinfo:poppler-utils
 	$(BIN)/python -m pip install -qq --group test
+	touch $@
+
+$(VENV)/.mutation: $(VENV)/.test
+	$(BIN)/python -m pip install -qq --group mutation
 	touch $@
 
 $(VENV)/.lint: $(VENV)/.made pyproject.toml
