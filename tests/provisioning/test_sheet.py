@@ -12,11 +12,12 @@ import pickle
 import re
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from babel.messages.catalog import Catalog
@@ -616,12 +617,24 @@ def test_no_codes_no_sheet() -> None:
 
 @pytest.mark.requirement("R-06", "R-25")
 def test_no_printing_shows_what_is_on_a_sheet(both: Papers) -> None:
-    """Repr, str, format and the frames of an error show number and language, and no secret."""
+    """Repr, str, format and the frames of an error show the number, and no secret."""
     for sheet in both.sheets("fa"):
-        assert repr(sheet) == f"{type(sheet).__name__}(number={sheet.number!r}, locale='fa', …)"
+        assert repr(sheet) == f"{type(sheet).__name__}(number={sheet.number!r}, …)"
         printed = f"{sheet} {sheet!r} {[sheet]!r} {vars_of(sheet)}"
         for secret in both.secrets():
             assert secret not in printed
+
+
+@pytest.mark.requirement("R-06")
+def test_a_sheet_of_no_language_can_be_printed_in_a_traceback(both: Papers) -> None:
+    """Where the language is refused, who prints the frames with their locals gets them."""
+    with pytest.raises(TypeError) as refused:
+        both.setup.sheet(cast("str", 4))
+    shown = traceback.TracebackException.from_exception(refused.value, capture_locals=True)
+    printed = "".join(shown.format())
+    assert f"number='{both.setup.sheet().number}'" in printed
+    for secret in both.secrets():
+        assert secret not in printed
 
 
 def vars_of(sheet: AnySheet) -> str:

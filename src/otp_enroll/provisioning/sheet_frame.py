@@ -47,16 +47,17 @@ class Sheet(ShownOnce, ABC):
         locale: str,
         catalogues: Path | None,
     ) -> None:
+        self.number: Final = number
+        """The sheet number: the security page says which one is current."""
         self._speaks = Catalogue.of(locale, catalogues)
         self._catalogues = catalogues
         self._issuer = issuer
         self._account_name = account_name
         self._shown = shown
-        self.number: Final = number
-        """The sheet number: the security page says which one is current."""
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(number={self.number!r}, locale={self.locale!r}, …)"
+        # No more: a traceback with locals may print a sheet whose language was refused.
+        return f"{type(self).__name__}(number={self.number!r}, …)"
 
     @property
     def locale(self) -> str:
