@@ -66,9 +66,9 @@ def see_other(path: str) -> HttpResponse:
 
 def let_in(request: HttpRequest, user: User) -> None:
     """Sign in: nothing of the session before stays, its id neither."""
+    Language.objects.get_or_create(user=user, defaults={"code": language(request)})
     logout(request)
     login(request, user)
-    Language.objects.get_or_create(user=user, defaults={"code": language(request)})
 
 
 def signed_in(request: HttpRequest) -> Account:

@@ -125,12 +125,12 @@ class Exchange:
 
     async def let_in(self, account: Account) -> None:
         """Sign in: nothing of the session before stays, its id neither."""
+        if account.language is None:
+            await self.site.database.speak(account.id, self.language)
         self.session.clear()
         self.session["user"] = account.id
         self.account = account
         await self.renew_session()
-        if account.language is None:
-            await self.site.database.speak(account.id, self.language)
 
     async def change(self, act: Callable[[AsyncEnrollerView], Awaitable[T]]) -> T:
         """Change an account and write its notices in one transaction, and tell of it after that.

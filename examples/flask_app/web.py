@@ -83,12 +83,12 @@ def renew_session() -> None:
 
 def let_in(account: Account) -> None:
     """Sign in: nothing of the session before stays, its id neither."""
+    if account.language is None:
+        site().database.speak(account.id, language())
     session.clear()
     session["user"] = account.id
     g.account = account
     renew_session()
-    if account.language is None:
-        site().database.speak(account.id, language())
 
 
 def signed_in() -> Account:
