@@ -145,6 +145,7 @@ def test_readme_says_what_otp_is_not() -> None:
 DOCS = PROJECT / "docs"
 THREATS = (DOCS / "threat-model.md").read_text(encoding="utf-8")
 STANDARDS = (DOCS / "standards.md").read_text(encoding="utf-8")
+PROOF = (DOCS / "proof.md").read_text(encoding="utf-8")
 
 
 def references_of(text: str) -> set[tuple[str, str]]:
@@ -158,9 +159,9 @@ def test_threat_model_names_every_promise() -> None:
     assert named == set(range(1, 11))
 
 
-@pytest.mark.parametrize(("file", "test"), sorted(references_of(THREATS)))
-def test_test_of_the_threat_model_exists(file: str, test: str) -> None:
-    """A test that is named there is a test function of that file."""
+@pytest.mark.parametrize(("file", "test"), sorted(references_of(THREATS + PROOF)))
+def test_test_that_a_page_names_exists(file: str, test: str) -> None:
+    """A test that the threat model or the page of proofs names is a test function of that file."""
     tree = ast.parse((PROJECT / "tests" / file).read_text(encoding="utf-8"))
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     assert test in {node.name for node in tree.body if isinstance(node, functions)}
