@@ -199,6 +199,23 @@ def test_maintenance_goes_on_where_it_stopped(
     assert "passed over user-3" in caplog.text
 
 
+def test_maintenance_ends_on_a_store_that_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the other flavour: a listing that does not look at where to start is an error."""
+    monkeypatch.setattr("otp_enroll.maintenance.PAGE", 1)
+
+    class Anew(AsyncMemoryStore):
+        async def user_ids(self, *, after: str | None = None, **wanted: Any) -> list[str]:
+            return await super().user_ids(**wanted)
+
+    async def run() -> None:
+        it = Awaited(Anew())
+        await it.enroller.begin(USER, account_name="sara")
+        with pytest.raises(errors.AdapterError):
+            await it.enroller.reseal()
+
+    asyncio.run(run())
+
+
 def test_resealing_counts_busy_and_unreadable_rows(caplog: pytest.LogCaptureFixture) -> None:
     """Awaited, too, a row in motion or under a lost key keeps the report from being clean."""
 

@@ -602,6 +602,20 @@ def test_maintenance_reads_page_after_page(flow: Any, monkeypatch: pytest.Monkey
     assert flow.enroller.purge_expired() == 9
 
 
+def test_maintenance_ends_on_a_store_that_begins_anew(
+    flow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listing that does not look at where to start is an error, and no endless round."""
+    monkeypatch.setattr("otp_enroll.maintenance.PAGE", 2)
+    for number in range(3):
+        flow.enroller.begin(f"user-{number}", account_name="sara")
+    whole = flow.store.user_ids
+    flow.store.user_ids = lambda after=None, **wanted: whole(**wanted)
+    with pytest.raises(errors.AdapterError) as refused:
+        flow.enroller.reseal()
+    assert refused.value.fault == "user_ids returned the id that it was to start after"
+
+
 class _Rotating(Unencrypted):
     """A cipher with one byte for the key; of lost keys it opens nothing."""
 

@@ -12,6 +12,7 @@ from otp_enroll.attempt import storage_errors
 from otp_enroll.core import requests, transitions
 from otp_enroll.core.decision import Resealed, ResealReport
 from otp_enroll.errors import (
+    AdapterError,
     CorruptRecordError,
     RecordTooNewError,
     StoreContentionError,
@@ -30,6 +31,13 @@ logger: Final = logging.getLogger("otp_enroll")
 
 PAGE: Final = 1000
 """Ids that are asked of a store at a time."""
+
+
+def _checked_page(page: Sequence[str], *, after: str | None) -> Sequence[str]:
+    """Return a page of ids, unless the store begins anew with it: that would never end."""
+    if after in page:
+        raise AdapterError("user_ids returned the id that it was to start after")
+    return page
 
 
 @contextmanager
@@ -137,12 +145,12 @@ class Maintenance(Verbs):
         listing = cast("ListingStore", listed(self._store))
         page: Sequence[str] = ()
         while not page or len(page) == PAGE:
+            after = page[-1] if page else None
             with storage_errors():
                 page = listing.user_ids(
-                    setup_expired_before=setup_expired_before,
-                    after=page[-1] if page else None,
-                    limit=PAGE,
+                    setup_expired_before=setup_expired_before, after=after, limit=PAGE
                 )
+                page = _checked_page(page, after=after)
             if not page:
                 return
             yield from page
@@ -181,12 +189,12 @@ class AsyncMaintenance(AsyncVerbs):
         listing = cast("AsyncListingStore", listed(self._store))
         page: Sequence[str] = ()
         while not page or len(page) == PAGE:
+            after = page[-1] if page else None
             with storage_errors():
                 page = await listing.user_ids(
-                    setup_expired_before=setup_expired_before,
-                    after=page[-1] if page else None,
-                    limit=PAGE,
+                    setup_expired_before=setup_expired_before, after=after, limit=PAGE
                 )
+                page = _checked_page(page, after=after)
             if not page:
                 return
             for user_id in page:

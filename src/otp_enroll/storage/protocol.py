@@ -114,7 +114,7 @@ class ListingStore(EnrollmentStore, Protocol):
         Args:
             state: Only records of this state.
             setup_expired_before: Only records whose setup expires before this Unix second.
-            after: Only ids that come after this one.
+            after: Only ids that come after this one. It was the last of the page before.
             limit: At most so many. Fewer mean that no more are left: ``reseal`` would report that
                 it is complete, and an old key be thrown away.
         """
