@@ -1,8 +1,9 @@
 """One-time passwords for your users: from disabled through pending to confirmed, and back."""
 
 from otp_enroll import errors, events
-from otp_enroll.core.decision import AuthenticatorStatus, KeyCopy, ResealReport, Status
+from otp_enroll.core.decision import KeyCopy, ResealReport
 from otp_enroll.core.proofs import Override, Verification
+from otp_enroll.core.standing import AuthenticatorStatus, Status
 from otp_enroll.enroller import AsyncEnroller, Enroller
 from otp_enroll.policy import STRICT, AttemptBudget, Parameters, Policy
 from otp_enroll.provisioning.setup import Confirmation, RecoveryCodes, Setup

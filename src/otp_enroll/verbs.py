@@ -13,9 +13,9 @@ from typing import TypeVar
 from otp_enroll.attempt import AnswerT, RequestT, Transition
 from otp_enroll.core import requests, setups, standing, transitions
 from otp_enroll.core.arguments import HIDDEN, read_proof, read_setup_id
-from otp_enroll.core.decision import Status
 from otp_enroll.core.proofs import Override, Verification
 from otp_enroll.core.proofs import Proof as CheckedProof
+from otp_enroll.core.standing import Status
 from otp_enroll.provisioning.setup import RecoveryCodes, Setup
 
 T = TypeVar("T")

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from otp_enroll.core.recovery import CodesShown, FreshCodes
 from otp_enroll.core.secret import Sealed, Secret, SetupId
-from otp_enroll.core.sheet_number import sheet_number
 from otp_enroll.core.states import Authenticator, Enrollment, Setup
 from otp_enroll.errors import EnrollmentError, UnreadableSecretError
 from otp_enroll.events import Event
@@ -161,53 +160,6 @@ class SetupConfirmed:
     replaced: bool
     removed: tuple[str, ...]
     codes: CodesShown | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthenticatorStatus:
-    """One authenticator in a ``Status``. Times are aware UTC datetimes."""
-
-    name: str
-    id: str
-    type: str
-    confirmed_at: datetime
-    last_used_at: datetime | None
-
-    @property
-    def sheet_number(self) -> str:
-        """The number on the paper with its key; a paper with another number is void."""
-        return sheet_number("key", self.id.encode())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """What may be told about an account without any proof. It holds no secret.
-
-    Attributes:
-        user_id: Whose account.
-        state: ``"disabled"``, ``"pending"`` or ``"confirmed"``.
-        required: Whether login must ask for a code: the state is confirmed.
-        authenticators: The confirmed ones.
-        recovery_codes_left: Unspent recovery codes, or ``None`` unless confirmed.
-        recovery_sheet_number: The number on the paper with them, or ``None`` if no set was made.
-        setup_expires_at: When the live setup expires, or ``None`` where there is none.
-        retry_at: When the next code is judged, or ``None`` if now, or if ``locked``.
-        recovery_retry_at: The same for recovery codes.
-        locked: Whether codes are locked.
-        changed_at: The last confirm, removal, disable, or use or renewal of recovery codes.
-    """
-
-    user_id: str
-    state: Literal["disabled", "pending", "confirmed"]
-    required: bool
-    authenticators: tuple[AuthenticatorStatus, ...] = ()
-    recovery_codes_left: int | None = None
-    recovery_sheet_number: str | None = None
-    setup_expires_at: datetime | None = None
-    retry_at: datetime | None = None
-    recovery_retry_at: datetime | None = None
-    locked: bool = False
-    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,8 @@ from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
 from django import forms
-from otp_enroll.core.decision import Status
 from otp_enroll.core.proofs import LONGEST_REASON, Override
+from otp_enroll.core.standing import Status
 from otp_enroll.django.conf import get_enroller
 from otp_enroll.django.models import Enrollment
 from otp_enroll.enroller import Enroller

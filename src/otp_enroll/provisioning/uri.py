@@ -7,6 +7,7 @@ which of the two they believe; a domain beside a display name is therefore not o
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import quote, unquote
@@ -104,17 +105,21 @@ def build(
     )
     account = quote(clean_label(account_name, "account_name", replace_colon=replace_colon), safe="")
     pairs = [("secret", secret.base32), ("issuer", prefix)]
-    defaults = Parameters()
-    if not (minimal and parameters.algorithm == defaults.algorithm):
-        pairs.append(("algorithm", parameters.algorithm))
-    if not (minimal and parameters.digits == defaults.digits):
-        pairs.append(("digits", str(parameters.digits)))
-    if parameters.type == "hotp":
-        pairs.append(("counter", str(counter)))
-    elif not (minimal and parameters.period == defaults.period):
-        pairs.append(("period", str(parameters.period)))
+    pairs += _told(parameters, counter, minimal=minimal)
     query = "&".join(f"{name}={value}" for name, value in pairs)
     return f"otpauth://{parameters.type}/{prefix}:{account}?{query}"
+
+
+def _told(parameters: Parameters, counter: int, *, minimal: bool) -> Iterator[tuple[str, str]]:
+    defaults = Parameters()
+    if not (minimal and parameters.algorithm == defaults.algorithm):
+        yield "algorithm", parameters.algorithm
+    if not (minimal and parameters.digits == defaults.digits):
+        yield "digits", str(parameters.digits)
+    if parameters.type == "hotp":
+        yield "counter", str(counter)
+    elif not (minimal and parameters.period == defaults.period):
+        yield "period", str(parameters.period)
 
 
 def parse(uri: str, *, allow_short_secret: bool = False) -> ProvisioningURI:
