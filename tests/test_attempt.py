@@ -649,6 +649,22 @@ def test_resealing_drops_an_expired_setup_and_seals_the_rest(make_flow: Make) ->
     flow.enroller.verify(USER, phone.code())
 
 
+@pytest.mark.parametrize("lost", [set(), {2}])
+def test_resealing_writes_nothing_for_an_expired_setup(make_flow: Make, lost: set[int]) -> None:
+    """Where only an expired setup is of an older key, the row is neither written nor counted."""
+    flow = make_flow(cipher=_Rotating())
+    flow.cipher.key = 3
+    flow.enroll()
+    flow.cipher.key = 2
+    flow.enroller.begin(USER, account_name="sara", proof=VOUCHED)
+    flow.clock.advance(900)
+    flow.cipher.key, flow.cipher.lost = 3, lost
+    stored = flow.store.load(USER)
+    report = flow.enroller.reseal()
+    assert (report.resealed, report.unreadable, report.complete) == (0, 0, True)
+    assert flow.store.load(USER) == stored
+
+
 def test_resealing_opens_what_an_older_key_sealed_and_nothing_else(make_flow: Make) -> None:
     """A row of the newest key is not written, and a lost key leaves its row as it was."""
     flow = make_flow(cipher=_Rotating())

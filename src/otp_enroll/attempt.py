@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
 from otp_enroll.core.arguments import Request
@@ -24,7 +24,6 @@ from otp_enroll.core.states import (
     resealed,
     sealed_secrets,
     setup_of,
-    without_setup,
 )
 from otp_enroll.core.transitions import decide
 from otp_enroll.errors import (
@@ -53,18 +52,22 @@ RequestT = TypeVar("RequestT", bound=Request)
 Transition = Callable[[Enrollment, RequestT, Facts], Decision[AnswerT]]
 
 
-def erased(request: Erase, settings: Settings) -> tuple[Event, ...]:
-    """Make the events of a deleted row: who vouched for it and why, and that it is gone."""
-    facts = Facts(
+def _facts(settings: Settings, request: Request, now: int, *, changed_at: int) -> Facts:
+    return Facts(
         user_id=request.user_id,
-        now=settings.now(),
-        changed_at=0,
+        now=now,
+        changed_at=changed_at,
         policy=settings.policy,
         issuer=settings.issuer,
         purpose=request.purpose,
         actor=request.actor,
         context=request.told,
     )
+
+
+def erased(request: Erase, settings: Settings) -> tuple[Event, ...]:
+    """Make the events of a deleted row: who vouched for it and why, and that it is gone."""
+    facts = _facts(settings, request, settings.now(), changed_at=0)
     return (*vouched(request.verb, request.proof, facts), facts.event(EnrollmentErased))
 
 
@@ -257,15 +260,8 @@ class Attempt(Generic[RequestT, AnswerT]):
         opened = {
             name: settings.open(secret, request.user_id, name) for name, secret in sealed.items()
         }
-        facts = Facts(
-            user_id=request.user_id,
-            now=self._now,
-            changed_at=_changed_at(record),
-            policy=settings.policy,
-            issuer=settings.issuer,
-            purpose=request.purpose,
-            actor=request.actor,
-            context=request.told,
+        facts = replace(
+            _facts(settings, request, self._now, changed_at=_changed_at(record)),
             opened=opened,
             fresh=self._fresh,
         )
@@ -317,17 +313,11 @@ class Attempt(Generic[RequestT, AnswerT]):
                 if typed is not None and typed.kind == "code" and is_confirmed(enrollment):
                     yield from ((one.id, one.sealed) for one in enrollment.authenticators)
             case "stale":
-                for name, sealed in sealed_secrets(self._unexpired(enrollment)):
+                for name, sealed in sealed_secrets(enrollment):
                     if self._settings.needs_reseal(sealed):
                         yield name, sealed
             case _:
                 return
-
-    def _unexpired(self, enrollment: Enrollment) -> Enrollment:
-        setup = setup_of(enrollment)
-        if setup is None or not setup.is_expired(self._now):
-            return enrollment
-        return without_setup(enrollment)
 
     def _drawn(self) -> FreshSetup | FreshRecovery | None:
         settings, policy = self._settings, self._settings.policy

@@ -232,13 +232,16 @@ def reseal(
     request: requests.Reseal,  # noqa: ARG001  # every verb has this signature
     facts: Facts,
 ) -> Decision[Resealed]:
-    """Write the state back if a secret was opened; the caller seals anew what was."""
-    unreadable = tuple(
-        sealed
+    """Write the state back if one of its secrets was opened; the caller seals it anew."""
+    looked_at = [
+        (sealed, facts.opened[name])
         for name, sealed in sealed_secrets(enrollment)
-        if isinstance(facts.opened.get(name), UnreadableSecretError)
+        if name in facts.opened
+    ]
+    unreadable = tuple(
+        sealed for sealed, opened in looked_at if isinstance(opened, UnreadableSecretError)
     )
-    written = len(unreadable) < len(facts.opened)
+    written = len(unreadable) < len(looked_at)
     return Decision(
         Resealed(written=written, unreadable=unreadable), enrollment if written else None
     )
