@@ -52,11 +52,13 @@ RequestT = TypeVar("RequestT", bound=Request)
 Transition = Callable[[Enrollment, RequestT, Facts], Decision[AnswerT]]
 
 
-def _facts(settings: Settings, request: Request, now: int, *, changed_at: int) -> Facts:
+def _facts(
+    settings: Settings, request: Request, now: int, record: StoredEnrollment | None
+) -> Facts:
     return Facts(
         user_id=request.user_id,
         now=now,
-        changed_at=changed_at,
+        changed_at=_changed_at(record),
         policy=settings.policy,
         issuer=settings.issuer,
         purpose=request.purpose,
@@ -65,9 +67,13 @@ def _facts(settings: Settings, request: Request, now: int, *, changed_at: int) -
     )
 
 
+def _changed_at(record: StoredEnrollment | None) -> int:
+    return record.changed_at if record else 0
+
+
 def erased(request: Erase, settings: Settings) -> tuple[Event, ...]:
     """Make the events of a deleted row: who vouched for it and why, and that it is gone."""
-    facts = _facts(settings, request, settings.now(), changed_at=0)
+    facts = _facts(settings, request, settings.now(), None)
     return (*vouched(request.verb, request.proof, facts), facts.event(EnrollmentErased))
 
 
@@ -88,10 +94,6 @@ class Write:
 
     record: StoredEnrollment
     expected: str | None
-
-
-def _changed_at(record: StoredEnrollment | None) -> int:
-    return record.changed_at if record else 0
 
 
 class Attempt(Generic[RequestT, AnswerT]):
@@ -261,9 +263,7 @@ class Attempt(Generic[RequestT, AnswerT]):
             name: settings.open(secret, request.user_id, name) for name, secret in sealed.items()
         }
         facts = replace(
-            _facts(settings, request, self._now, changed_at=_changed_at(record)),
-            opened=opened,
-            fresh=self._fresh,
+            _facts(settings, request, self._now, record), opened=opened, fresh=self._fresh
         )
         try:
             decision = decide(self._transition, enrollment, request, facts)
