@@ -59,7 +59,7 @@ proof: $(VENV)/.test
 
 # Every small change to the rules that mutmut can think of; docs/mutants.md lists what survives.
 # With a name, if only "*", mutmut checks first that pytest finds each test by its own name: one
-# that it did not find would pass for a kill. Half an hour on two busy cores.
+# that it did not find would pass for a kill. Ten minutes on two cores.
 mutmut: $(VENV)/.mutation
 	rm -rf mutants
 	PYTHONPATH=tests $(BIN)/mutmut run --max-children 2 "*"
