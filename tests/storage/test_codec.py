@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otp_enroll import Enroller, StoredEnrollment, Unencrypted, errors
+from otp_enroll import Enroller, Override, StoredEnrollment, Unencrypted, errors
 from otp_enroll.core.budget import Budgets, CodeBudget, Waits
 from otp_enroll.core.oath import code_at
 from otp_enroll.core.recovery import RecoverySet
@@ -363,6 +363,37 @@ def test_unknown_numbers_can_be_read_again() -> None:
     except CorruptRecordError:
         return
     decode(written(enrollment, envelope))
+
+
+@pytest.mark.requirement("R-62")
+@pytest.mark.parametrize("act", ["code", "recovery code", "begin"])
+def test_a_count_at_its_end_can_be_read_after_one_more(act: str) -> None:
+    """Where damage made a count as large as is read, counting on leaves a row that is read."""
+    store = MemoryStore()
+    enroller = Enroller(store, issuer="Exir", cipher=Unencrypted(), clock=lambda: float(NOW))
+    setup = enroller.begin(USER, account_name="sara@example.com")
+    code = code_at(Secret.from_base32(setup.key), Parameters(), NOW // 30)
+    enroller.confirm(USER, code, setup_id=setup.id)
+    good = store.load(USER)
+    assert good is not None
+    tree = json.loads(good.document)
+    end = {"failures": 2**62, "since": 0}
+    tree["authenticators"][0]["generation"] = 2**62
+    tree["budgets"]["code"] |= {"waits": end, "days": {str(NOW // 86400): 2**62}}
+    tree["budgets"]["recovery"] = end
+    damaged = replace(good, document=json.dumps(tree), revision="f" * 32)
+    assert store.save(damaged, expected=good.revision)
+    if act == "begin":
+        vouched = Override(actor="desk", reason="phone lost")
+        enroller.begin(USER, account_name="sara@example.com", proof=vouched)
+    else:
+        typed = f"{(int(code) + 1) % 10**6:06d}" if act == "code" else "0" * 24
+        with pytest.raises(errors.WrongCodeError):
+            enroller.verify(USER, typed)
+    after = store.load(USER)
+    assert after is not None
+    assert after != damaged
+    decode(after)
 
 
 # --- schema numbers ---

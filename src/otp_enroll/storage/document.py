@@ -21,7 +21,7 @@ from otp_enroll.core.states import (
 )
 from otp_enroll.errors import CorruptRecordError
 from otp_enroll.policy import Parameters
-from otp_enroll.storage.json_reader import Reader
+from otp_enroll.storage.json_reader import LATEST, Reader
 
 _DAY: Final = re.compile("0|[1-9][0-9]{0,17}")
 
@@ -144,7 +144,7 @@ def _from_setup(setup: Setup) -> dict[str, object]:
         "expires_at": setup.expires_at,
         "failures": setup.failures,
         "copy_checked": setup.copy_checked,
-        "generation": setup.generation,
+        "generation": _count(setup.generation),
     }
 
 
@@ -189,7 +189,7 @@ def _from_budgets(budgets: Budgets) -> dict[str, object]:
     code = {
         **budgets.code.extra,
         "waits": _from_waits(budgets.code.waits),
-        "days": {str(day): count for day, count in budgets.code.days},
+        "days": {str(day): _count(number) for day, number in budgets.code.days},
         "locked": budgets.code.locked,
     }
     return {**budgets.extra, "code": code, "recovery": _from_waits(budgets.recovery)}
@@ -209,7 +209,12 @@ def _waits(reader: Reader) -> Waits:
 
 
 def _from_waits(waits: Waits) -> dict[str, object]:
-    return {**waits.extra, "failures": waits.failures, "since": waits.since}
+    return {**waits.extra, "failures": _count(waits.failures), "since": waits.since}
+
+
+def _count(number: int) -> int:
+    # One more than a damaged row holds may be more than is read, and nobody could get in again.
+    return min(number, LATEST)
 
 
 def _base64(raw: bytes) -> str:
