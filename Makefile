@@ -113,7 +113,7 @@ $(VENV)/.test: $(VENV)/.demo
 	PATH="$$PATH:/usr/sbin:$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)" \
 	  tests/debian_packages.sh oathtool:oathtool zbarimg:zbar-tools rsvg-convert:librsvg2-bin \
 	  postgres:postgresql mariadbd:mariadb-server redis-server:redis-server \
-	  chromium:chromium pdfinfo:poppler-utils
+	  chromium:chromium chromium-headless-shell pdfinfo:poppler-utils
 	$(BIN)/python -m pip install -qq --group test
 	touch $@
 

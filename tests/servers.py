@@ -44,6 +44,7 @@ HOST: Final = "127.0.0.1"
 _START_TRIES: Final = 3
 _START_SECONDS: Final = 60
 _POLL_SECONDS: Final = 0.05
+_RUN_SECONDS: Final = 60
 
 
 class NotInstalledError(Exception):
@@ -199,17 +200,21 @@ class Server(ABC):
         """Run one of its programs to the end and return what it printed.
 
         Raises:
-            RuntimeError: It failed; with what it said.
+            RuntimeError: It failed, with what it said; or it did not end.
         """
-        done = subprocess.run(  # noqa: S603  # our own command line
-            command,
-            cwd=self.directory,
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            **self._as,  # type: ignore[call-overload]  # user and group, or neither
-        )
+        try:
+            done = subprocess.run(  # noqa: S603  # our own command line
+                command,
+                cwd=self.directory,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_RUN_SECONDS,
+                check=False,
+                **self._as,  # type: ignore[call-overload]  # user and group, or neither
+            )
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"{command[0]} did not end") from None
         if done.returncode:
             raise RuntimeError(f"{command[0]}: {done.stderr.decode(errors='replace')}")
         return str(done.stdout.decode())
@@ -321,6 +326,7 @@ class MariaDB(Server):
             f"--bind-address={self.host}",
             f"--port={self.port}",
             "--skip-name-resolve",
+            "--skip-innodb-use-native-aio",
             "--character-set-server=utf8mb4",
             "--collation-server=utf8mb4_general_ci",
             "--innodb-buffer-pool-size=32M",
@@ -428,7 +434,8 @@ class Proxy:
         self._deliver = False
         self.cuts = 0
         self._threads: list[threading.Thread] = []
-        self._spawn(self._accept)
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     def __enter__(self) -> Self:
         return self
@@ -449,20 +456,14 @@ class Proxy:
 
     def close(self) -> None:
         """Cut everything and take no new connection."""
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
+        _shut(self._listener)
+        self._acceptor.join()  # from here on there is no other connection
         self._listener.close()
         with self._lock:
-            sockets = list(self._open)
-        for one in sockets:
-            _shut(one)
+            for one in self._open:
+                _shut(one)
         for thread in self._threads:
             thread.join()
-
-    def _spawn(self, target: object, *args: object) -> None:
-        thread = threading.Thread(target=target, args=args, daemon=True)  # type: ignore[arg-type]  # a method
-        self._threads.append(thread)
-        thread.start()
 
     def _accept(self) -> None:
         while True:
@@ -479,13 +480,15 @@ class Proxy:
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._open |= {client, server}
-            self._spawn(self._relay, client, server)
+            relay = threading.Thread(target=self._relay, args=(client, server), daemon=True)
+            self._threads.append(relay)
+            relay.start()
 
     def _relay(self, client: socket.socket, server: socket.socket) -> None:
         muted = threading.Event()
         back = threading.Thread(target=self._back, args=(server, client, muted), daemon=True)
-        with self._lost(client, server), suppress(OSError):
-            back.start()
+        back.start()
+        with suppress(OSError):
             while data := client.recv(65536):
                 with self._lock:
                     cut, deliver = bool(self._mark) and self._mark in data, self._deliver
@@ -504,17 +507,14 @@ class Proxy:
                         server.shutdown(socket.SHUT_WR)
                         back.join(5)
                     break
+        _shut(client)
+        _shut(server)
         back.join()
-
-    @contextmanager
-    def _lost(self, *pair: socket.socket) -> Generator[None]:
-        try:
-            yield
-        finally:
-            for one in pair:
-                _shut(one)
-            with self._lock:
-                self._open -= set(pair)
+        # Closed while the other thread is at it, a number would be another connection's soon.
+        with self._lock:
+            self._open -= {client, server}
+            client.close()
+            server.close()
 
     @staticmethod
     def _back(server: socket.socket, client: socket.socket, muted: threading.Event) -> None:
@@ -529,7 +529,6 @@ class Proxy:
 def _shut(one: socket.socket) -> None:
     with suppress(OSError):
         one.shutdown(socket.SHUT_RDWR)
-    one.close()
 
 
 ServerT = TypeVar("ServerT", bound=Server)

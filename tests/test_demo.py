@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,17 @@ def test_demo_plays_the_person_without_a_keyboard(tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def _listen_to_the_keyboard() -> None:
-    """Undo what a shell does to a job in the background: it ignores interrupts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+@contextlib.contextmanager
+def listening_to_the_keyboard() -> Iterator[None]:
+    """Undo what a shell does to a job in the background: all that it starts ignores interrupts.
+
+    Here and not between fork and exec, where a thread that is not there may hold a lock.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Terminal:
@@ -61,13 +70,13 @@ class Terminal:
 
     def __init__(self, picture: Path) -> None:
         self.master, slave = pty.openpty()
-        self.process = subprocess.Popen(  # noqa: S603  # our own script
-            [sys.executable, str(DEMO), "--png", str(picture)],
-            stdin=slave,
-            stdout=slave,
-            stderr=subprocess.STDOUT,
-            preexec_fn=_listen_to_the_keyboard,  # noqa: PLW1509  # no thread has started
-        )
+        with listening_to_the_keyboard():
+            self.process = subprocess.Popen(  # noqa: S603  # our own script
+                [sys.executable, str(DEMO), "--png", str(picture)],
+                stdin=slave,
+                stdout=slave,
+                stderr=subprocess.STDOUT,
+            )
         os.close(slave)
         self.screen = ""
 

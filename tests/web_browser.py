@@ -41,7 +41,7 @@ _SECRET_FIELDS: Final = ("password", "code", "proof", "copy", "setup_id")
 def chromium() -> Iterator[Browser]:
     """Start Debian's Chromium, which can reach nothing but the loopback.
 
-    Its package without windows is a third quicker, and draws and prints the same.
+    Its package without windows takes half the time, and draws and prints the same.
     """
     path = shutil.which("chromium-headless-shell") or path_of_tool("chromium")
     arguments = ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]

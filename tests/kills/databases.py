@@ -43,10 +43,11 @@ class PostgreSQL(servers.PostgreSQL):
         """
         if _PROC.exists() and self._process is not None and self._process.poll() is None:
             os.kill(self.pid, signal.SIGSTOP)
-            for child in _children(self.pid):
-                with suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
-            while any(map(_is_alive, _children(self.pid))):
+            # Again and again: it halts when it next looks, and may start one more before.
+            while alive := [child for child in _children(self.pid) if _is_alive(child)]:
+                for child in alive:
+                    with suppress(ProcessLookupError):
+                        os.kill(child, signal.SIGKILL)
                 time.sleep(0.001)
             os.kill(self.pid, signal.SIGKILL)
         super().kill()
