@@ -310,7 +310,7 @@ class MariaDB(Server):
         self.run(
             program("mariadb-install-db"),
             *("--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"),
-            *("--skip-name-resolve", "--innodb-log-file-size=16M"),
+            *("--skip-name-resolve", "--innodb-log-file-size=16M", "--skip-innodb-use-native-aio"),
             f"--datadir={self.directory / 'data'}",
         )
 
