@@ -260,7 +260,9 @@ class Attempt(Generic[RequestT, AnswerT]):
             self._fresh = self._drawn()
         sealed = dict(self._to_open(enrollment))
         opened = {
-            name: settings.open(secret, request.user_id, name) for name, secret in sealed.items()
+            name: found
+            for name, secret in sealed.items()
+            if (found := self._opened(name, secret)) is not None
         }
         facts = replace(
             _facts(settings, request, self._now, record), opened=opened, fresh=self._fresh
@@ -313,11 +315,21 @@ class Attempt(Generic[RequestT, AnswerT]):
                 if typed is not None and typed.kind == "code" and is_confirmed(enrollment):
                     yield from ((one.id, one.sealed) for one in enrollment.authenticators)
             case "stale":
-                for name, sealed in sealed_secrets(enrollment):
-                    if self._settings.needs_reseal(sealed):
-                        yield name, sealed
+                yield from sealed_secrets(enrollment)
             case _:
                 return
+
+    def _opened(self, name: str, sealed: Sealed) -> Secret | UnreadableSecretError | None:
+        """Open a secret, or return why it cannot be; ``None`` if none but stale ones are wanted."""
+        settings, request = self._settings, self._request
+        if request.opens == "stale":
+            try:
+                if not settings.needs_reseal(sealed):
+                    return None
+            except UnreadableSecretError as error:
+                # Of this one the cipher cannot even say it; the others must not wait for it.
+                return error.with_traceback(None)
+        return settings.open(sealed, request.user_id, name)
 
     def _drawn(self) -> FreshSetup | FreshRecovery | None:
         settings, policy = self._settings, self._settings.policy
