@@ -220,7 +220,13 @@ class Server(ABC):
         return str(done.stdout.decode())
 
     def _environment(self) -> dict[str, str]:
-        return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+            # A MariaDB that starts deletes the temporary tables there, whosever they are.
+            "TMPDIR": str(self.directory),
+        }
 
     def _give_to_account(self) -> None:
         if self.account is None or os.geteuid() != 0:

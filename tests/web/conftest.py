@@ -14,7 +14,7 @@ from web_server import APPS, WebApp
 
 
 # Of the package and not of the session: while Playwright runs, its event loop is the thread's,
-# and tests elsewhere that start one of their own would fail.
+# and a test that starts one of its own needs a thread of its own.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with chromium() as started:

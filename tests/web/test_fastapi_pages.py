@@ -7,6 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -657,7 +658,9 @@ def test_app_that_was_made_in_one_loop_serves_in_others(tmp_path: Path) -> None:
     async def make() -> FastAPI:
         return create_app(database=f"sqlite+aiosqlite:///{tmp_path / 'app.db'}")
 
-    app = asyncio.run(make())
+    # A thread of its own: a browser test of the package may have left its loop in this one.
+    with ThreadPoolExecutor(1) as pool:
+        app = pool.submit(lambda: asyncio.run(make())).result()
     for _ in range(2):
         with TestClient(app) as client:
             browser = Browser(client, FrozenClock())
