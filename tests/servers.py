@@ -332,7 +332,7 @@ class MariaDB(Server):
             f"--bind-address={self.host}",
             f"--port={self.port}",
             "--skip-name-resolve",
-            "--skip-innodb-use-native-aio",
+            "--skip-innodb-use-native-aio",  # some kernels' io_uring hung it (MDEV-26674)
             "--character-set-server=utf8mb4",
             "--collation-server=utf8mb4_general_ci",
             "--innodb-buffer-pool-size=32M",
