@@ -50,12 +50,12 @@ fuzz: $(VENV)/.test
 	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -n 2 tests/proof/test_fuzz.py
 
 bench: $(VENV)/.test
-	$(BIN)/python tests/benchmark.py
-	$(BIN)/python tests/benchmark_contention.py
+	$(BIN)/python tests/benchmarks/benchmark.py
+	$(BIN)/python tests/benchmarks/contention.py
 
 # Every order of two requests, and every place to fail between them; ten minutes on two cores.
 proof: $(VENV)/.test
-	PYTHONPATH=tests $(BIN)/python -m proof
+	PYTHONPATH=tests $(BIN)/python -m proof.interleavings
 
 # Every small change to the rules that mutmut can think of; docs/mutants.md lists what survives.
 # With a name, if only "*", mutmut checks first that pytest finds each test by its own name: one
@@ -63,20 +63,20 @@ proof: $(VENV)/.test
 mutmut: $(VENV)/.mutation
 	rm -rf mutants
 	PYTHONPATH=tests $(BIN)/mutmut run --max-children 2 "*"
-	$(BIN)/python tests/mutation.py
+	$(BIN)/python tests/proof/mutation.py
 
 # On each database two hundred workers are killed, and each server ten times: what was acknowledged
 # holds, and nothing is half done. Two minutes on two cores.
 kills: $(VENV)/.test
-	cd tests && ../$(BIN)/python -m kills.runner
+	cd tests && ../$(BIN)/python -m proof.kills.runner
 
 # Eight processes on ten thousand accounts for a minute, on PostgreSQL and on Redis.
 load: $(VENV)/.test
-	cd tests && ../$(BIN)/python -m kills.load
+	cd tests && ../$(BIN)/python -m proof.kills.load
 
 # Each requirement and each bug of others with the tests that carry it, and their results.
 trace: $(VENV)/.test
-	PYTHONPATH=tests $(BIN)/python -m pytest -q -n 2 --dist worksteal -p traceability
+	PYTHONPATH=tests $(BIN)/python -m pytest -q -n 2 --dist worksteal -p proof.traceability
 
 # Every Python on this machine, with the oldest and the newest of the dependencies. Half an hour.
 matrix:
@@ -84,7 +84,7 @@ matrix:
 
 # The .mo files stand in the repository, so that nobody who installs the library needs Babel.
 messages: $(VENV)/.test
-	$(BIN)/pybabel -q compile -D otp_enroll -d src/otp_enroll/provisioning/locale
+	$(BIN)/pybabel -q compile -D otp_enroll -d src/otp_enroll/messages/locale
 	if [ -d examples/pages/locale ]; then \
 	  $(BIN)/pybabel -q compile -D pages -d examples/pages/locale; \
 	fi

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-import servers
+from helpers import servers
 from otp_enroll import Enroller, Unencrypted, errors
 from otp_enroll.storage.sqlalchemy import SQLAlchemyStore, enrollment_table, own_engine
 from otp_enroll.testing import FakeAuthenticator, FrozenClock

@@ -29,6 +29,8 @@ FLOORS: list[tuple[str, ...]] = [
         "storage.document",
         "storage.codec",
     ),
+    ("messages",),
+    ("display",),
     ("settings", "attempt"),
     ("verbs", "view", "maintenance"),
     ("enroller",),

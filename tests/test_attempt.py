@@ -20,7 +20,7 @@ from otp_enroll import (
     errors,
 )
 from otp_enroll.attempt import Attempt
-from otp_enroll.core import requests, setups, standing
+from otp_enroll.core import requests, setups, status
 from otp_enroll.core.decision import Facts
 from otp_enroll.core.states import Disabled
 from otp_enroll.storage import codec
@@ -752,7 +752,7 @@ def test_library_keeps_a_trail_of_eight_revisions(flow: Any) -> None:
 
 def test_attempt_has_no_answer_before_it_is_settled(flow: Any) -> None:
     """Whoever drives an attempt by hand cannot get an answer before the write."""
-    attempt = Attempt(flow.enroller._settings, standing.status, requests.AskStatus(user_id=USER))
+    attempt = Attempt(flow.enroller._settings, status.status, requests.AskStatus(user_id=USER))
     assert attempt.events == ()
     with pytest.raises(TypeError, match=r"^the attempt is not settled$"):
         attempt.answer()

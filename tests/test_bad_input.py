@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from otp_enroll import Override, Policy, errors
-from otp_enroll.provisioning import messages
+from otp_enroll import Override, Policy, errors, messages
 
 USER = "user-42"
 VOUCHED = Override(actor="help desk", reason="re-authenticated")

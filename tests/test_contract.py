@@ -12,11 +12,7 @@ from typing import Any
 
 import pytest
 
-import broken_joined
-import broken_races
-import broken_stores
-import broken_values
-import broken_writes
+from helpers import broken_joined, broken_races, broken_stores, broken_values, broken_writes
 from otp_enroll.storage.memory import AsyncMemoryStore, MemoryStore
 from otp_enroll.storage.sqlite import SQLiteStore
 from otp_enroll.testing import (
@@ -207,7 +203,7 @@ def test_threads_are_not_processes(path: Path) -> None:
     """A store that holds back threads alone passes their races, and fails those of processes."""
     inputs = Inputs(
         open_store=broken_races.open_locks_its_threads,
-        import_path="broken_races:open_locks_its_threads",
+        import_path="helpers.broken_races:open_locks_its_threads",
     )
     assert [judged(number, inputs).verdict for number in ("44", "46", "51")] == [
         "passed",
@@ -251,7 +247,7 @@ def test_sqlite_stores_are_ok(name: str, breaking: Any, number: int, path: Path)
     """The SQLite stores pass every check, run after run."""
     report = run(
         getattr(broken_races, name),
-        import_path=f"broken_races:{name}",
+        import_path=f"helpers.broken_races:{name}",
         joined=broken_joined.Harness(path, broken_joined.JoinedStore),
         break_connection=breaking,
         raw_count=broken_races.count_rows,

@@ -16,10 +16,7 @@ from typing import Any
 
 import pytest
 
-import broken_races
-import broken_stores
-import broken_values
-import broken_writes
+from helpers import broken_races, broken_stores, broken_values, broken_writes
 from otp_enroll.storage.memory import MemoryStore
 from otp_enroll.testing import CheckResult, contract, processes, rival, run
 from otp_enroll.testing.__main__ import main
@@ -28,6 +25,8 @@ from otp_enroll.testing.kit import Inputs
 from otp_enroll.testing.pytest_contract import StoreContract
 
 CHECKS = {check.id: check for check in contract.CHECKS}
+
+RACES = "helpers.broken_races"
 
 
 def judged(number: str, inputs: Inputs) -> CheckResult:
@@ -157,10 +156,14 @@ def test_what_is_left_behind_is_told() -> None:
 
 def test_command_line(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command ends with 0 if the store is ok, and prints JSON on demand."""
-    arguments = ["broken_races:open_sqlite", "--break-connection", "broken_races:break_for_good"]
+    arguments = [
+        f"{RACES}:open_sqlite",
+        "--break-connection",
+        f"{RACES}:break_for_good",
+    ]
     assert main([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["level"] == "core+process+fault"
-    assert main(["broken_races:open_nothing", "--waive", "29b=for no reason"]) == 1
+    assert main([f"{RACES}:open_nothing", "--waive", "29b=for no reason"]) == 1
     assert "NOT OK, level none" in capsys.readouterr().out
 
 
@@ -180,31 +183,27 @@ def test_module_is_a_command() -> None:
 
 def test_error_in_a_process_is_no_win(path: Path) -> None:
     """What a rival raises in the race between processes is told, and counts as lost."""
-    inputs = Inputs(
-        open_store=broken_races.open_sqlite, import_path="broken_races:open_refuses_aloud"
-    )
+    inputs = Inputs(open_store=broken_races.open_sqlite, import_path=f"{RACES}:open_refuses_aloud")
     assert judged("51", inputs).verdict == "passed"
 
 
 def test_process_that_does_not_end_is_ended(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rival that cannot close its store is killed."""
     monkeypatch.setattr(processes, "_LAST_WORDS", 0.1)
-    inputs = Inputs(
-        open_store=broken_races.open_sqlite, import_path="broken_races:open_never_closes"
-    )
+    inputs = Inputs(open_store=broken_races.open_sqlite, import_path=f"{RACES}:open_never_closes")
     assert judged("51", inputs).verdict == "passed"
 
 
 def test_race_tells_when_a_process_chatters(path: Path) -> None:
     """A store that writes on the pipe of the race fails the check with a sentence."""
-    inputs = Inputs(open_store=broken_races.open_sqlite, import_path="broken_races:open_chatters")
+    inputs = Inputs(open_store=broken_races.open_sqlite, import_path=f"{RACES}:open_chatters")
     result = judged("51", inputs)
     assert (result.verdict, "said 0" in result.sentence) == ("failed", True)
 
 
 def test_race_tells_when_a_process_dies(path: Path) -> None:
     """A rival that cannot open the store fails the check with a sentence."""
-    inputs = Inputs(open_store=broken_races.open_sqlite, import_path="broken_races:open_nothing")
+    inputs = Inputs(open_store=broken_races.open_sqlite, import_path=f"{RACES}:open_nothing")
     result = judged("51", inputs)
     assert (result.verdict, "ended" in result.sentence) == ("failed", True)
 

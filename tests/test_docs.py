@@ -15,7 +15,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 from otp_enroll import Override, errors
 from otp_enroll.core.states import Phase
 from otp_enroll.core.transitions import TRANSITIONS
-from otp_enroll.provisioning.setup import CODE_FIELD
+from otp_enroll.display.setup import CODE_FIELD
 
 PROJECT = Path(__file__).parent.parent
 README = (PROJECT / "README.md").read_text(encoding="utf-8")

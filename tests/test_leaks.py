@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from leak_hunt import PACKAGE, USER, VOUCHED, Hunt, bad_text, locals_of_ours, whole_flow
+from helpers.leak_hunt import PACKAGE, USER, VOUCHED, Hunt, bad_text, locals_of_ours, whole_flow
 from otp_enroll import AsyncEnroller, Enroller, Override, Policy, Unencrypted, errors
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.memory import MemoryStore

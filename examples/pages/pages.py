@@ -49,10 +49,10 @@ from otp_enroll import (
     Verification,
     errors,
 )
+from otp_enroll.display import sheet
+from otp_enroll.display.setup import CODE_FIELD
 from otp_enroll.events import Event
-from otp_enroll.provisioning import sheet
-from otp_enroll.provisioning.messages import Catalogue, duration, how_to_get_back_in, text
-from otp_enroll.provisioning.setup import CODE_FIELD
+from otp_enroll.messages import Catalogue, duration, how_to_get_back_in, text
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"

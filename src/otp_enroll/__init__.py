@@ -3,10 +3,10 @@
 from otp_enroll import errors, events
 from otp_enroll.core.decision import KeyCopy, ResealReport
 from otp_enroll.core.proofs import Override, Verification
-from otp_enroll.core.standing import AuthenticatorStatus, Status
+from otp_enroll.core.status import AuthenticatorStatus, Status
+from otp_enroll.display.setup import Confirmation, RecoveryCodes, Setup
 from otp_enroll.enroller import AsyncEnroller, Enroller
 from otp_enroll.policy import STRICT, AttemptBudget, Parameters, Policy
-from otp_enroll.provisioning.setup import Confirmation, RecoveryCodes, Setup
 from otp_enroll.provisioning.uri import ProvisioningWarning
 from otp_enroll.storage.protocol import (
     AsyncEnrollmentStore,

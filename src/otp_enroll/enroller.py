@@ -22,10 +22,10 @@ from otp_enroll.core.arguments import HIDDEN, METHODS, read_setup_id
 from otp_enroll.core.decision import KeyCopy
 from otp_enroll.core.proofs import Verification
 from otp_enroll.core.typed_text import read_code, read_key
+from otp_enroll.display.setup import Confirmation
 from otp_enroll.events import Event
 from otp_enroll.maintenance import AsyncMaintenance, Maintenance
 from otp_enroll.policy import Policy
-from otp_enroll.provisioning.setup import Confirmation
 from otp_enroll.settings import Settings, check_hook, check_store
 from otp_enroll.storage.protocol import (
     AsyncEnrollmentStore,

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from otp_enroll.attempt import AnswerT, RequestT, Transition
-from otp_enroll.core import requests, setups, standing, transitions
+from otp_enroll.core import requests, setups, status, transitions
 from otp_enroll.core.arguments import HIDDEN, read_proof, read_setup_id
 from otp_enroll.core.proofs import Override, Verification
 from otp_enroll.core.proofs import Proof as CheckedProof
-from otp_enroll.core.standing import Status
-from otp_enroll.provisioning.setup import RecoveryCodes, Setup
+from otp_enroll.core.status import Status
+from otp_enroll.display.setup import RecoveryCodes, Setup
 
 T = TypeVar("T")
 Context = Mapping[str, str] | None
@@ -184,7 +184,7 @@ class Verbs(ABC):
         Raises:
             StorageError: The store failed: not the same as "not enrolled".
         """
-        return self._apply(standing.status, requests.AskStatus(user_id=user_id), as_it_is)
+        return self._apply(status.status, requests.AskStatus(user_id=user_id), as_it_is)
 
 
 class AsyncVerbs(ABC):
@@ -285,4 +285,4 @@ class AsyncVerbs(ABC):
 
     async def status(self, user_id: str) -> Status:
         """As ``Enroller.status``."""
-        return await self._apply(standing.status, requests.AskStatus(user_id=user_id), as_it_is)
+        return await self._apply(status.status, requests.AskStatus(user_id=user_id), as_it_is)

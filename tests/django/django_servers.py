@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django_site import CLOCK, Site, site_of
 
-import servers
+from helpers import servers
 from otp_enroll.testing import FrozenClock
 
 postgresql = servers.postgresql

@@ -41,7 +41,7 @@ from otp_enroll.core.typed_text import (
     read_code,
     read_key,
 )
-from otp_enroll.provisioning.messages import text as told
+from otp_enroll.messages import text as told
 from otp_enroll.provisioning.uri import LONGEST_URI, ProvisioningURI, build, parse
 from otp_enroll.storage import codec
 from otp_enroll.storage.aesgcm import AESGCMKeyRing

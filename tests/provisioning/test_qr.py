@@ -18,11 +18,11 @@ import pytest
 import zxingcpp
 from PIL import Image
 
+from helpers.scanner import scan
 from otp_enroll.core.secret import Secret
 from otp_enroll.policy import Parameters
 from otp_enroll.provisioning.qr import QRCode
 from otp_enroll.provisioning.uri import LONGEST_FOR_VERSION_10, build
-from scanner import scan
 
 KEY = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 URI = build(

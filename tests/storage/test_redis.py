@@ -20,7 +20,7 @@ from redis.retry import Retry
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-import servers
+from helpers import servers
 from otp_enroll.errors import CorruptRecordError, StorageError
 from otp_enroll.storage.redis import AsyncRedisStore, RedisStore
 from otp_enroll.testing import FrozenClock, run

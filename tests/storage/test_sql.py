@@ -7,9 +7,9 @@ import psycopg
 import pymysql  # type: ignore[import-untyped]  # nor has it
 import pytest
 
+from helpers.servers import record
 from otp_enroll.storage.protocol import FIELDS, LENGTHS
 from otp_enroll.storage.sql import is_duplicate, is_lost_race, record_of, row_of
-from servers import record
 
 
 class ConnectorError(Exception):

@@ -39,7 +39,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
-import servers
+from helpers import servers
 from otp_enroll import Override, errors
 from otp_enroll.errors import StorageError
 from otp_enroll.storage.sqlalchemy import (

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from web_browser import Visit, Visitor, chromium, visiting
-from web_server import APPS, WebApp
+from helpers.web_browser import Visit, Visitor, chromium, visiting
+from helpers.web_server import APPS, WebApp
 
 
 # Of the package and not of the session: while Playwright runs, its event loop is the thread's,

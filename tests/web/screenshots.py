@@ -9,8 +9,8 @@ from typing import Final
 
 from PIL import Image
 
-from web_browser import LOCALES, Visitor, chromium, visiting
-from web_server import ROOT, WebApp
+from helpers.web_browser import LOCALES, Visitor, chromium, visiting
+from helpers.web_server import ROOT, WebApp
 
 IMAGES: Final = ROOT / "docs" / "images"
 SCREEN: Final = {"width": 900, "height": 600}

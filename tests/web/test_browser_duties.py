@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from otp_enroll.provisioning import sheet
-from web_browser import PASSWORD, Visit, Visitor
+from helpers.web_browser import PASSWORD, Visit, Visitor
+from otp_enroll.display import sheet
 
 POLICY: Final = {
     "default-src": {"'none'"},

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from web_browser import HELP_DESK, Phone, Visit, Visitor
-from web_server import RECOVERY_CODES
+from helpers.web_browser import HELP_DESK, Phone, Visit, Visitor
+from helpers.web_server import RECOVERY_CODES
 
 SECOND = "tablet"
 

@@ -10,8 +10,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it has no types
 from playwright.sync_api import Browser, Page
 
-from web_browser import HELP_DESK, PASSWORD, Phone, Visitor, visiting
-from web_server import RECOVERY_CODES, WebApp
+from helpers.web_browser import HELP_DESK, PASSWORD, Phone, Visitor, visiting
+from helpers.web_server import RECOVERY_CODES, WebApp
 
 RUN_AXE: Final = {
     # target-size (WCAG 2.2, 2.5.8) is the one rule of level AA that axe leaves off.

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 
 from conftest import path_of_tool
+from helpers.web_browser import Visitor, read_qr
 from otp_enroll.core.secret import grouped
-from web_browser import Visitor, read_qr
 
 PAPERS: Final = ("A4", "Letter")
 DIRECTIONS: Final = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from web_browser import Visit, Visitor
+from helpers.web_browser import Visit, Visitor
 
 SCREENS = list(itertools.product(("light", "dark"), (1, 2), (320, 1280)))
 

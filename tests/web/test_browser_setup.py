@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 from playwright.sync_api import Page
 
-from otp_enroll.provisioning.setup import CODE_FIELD
-from web_browser import Phone, Visitor
+from helpers.web_browser import Phone, Visitor
+from otp_enroll.display.setup import CODE_FIELD
 
 PERSIAN: Final = str.maketrans("0123456789", "۰۱۲۳۴۵۶۷۸۹")
 RIGHT_TO_LEFT_MARK, ISOLATE, POP_ISOLATE = "\u200f", "\u2067", "\u2069"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from web_browser import Visit
+from helpers.web_browser import Visit
 
 
 @pytest.mark.requirement("R-26")

@@ -21,8 +21,8 @@ from urllib.request import HTTPCookieProcessor, HTTPErrorProcessor, Request, bui
 import pytest
 from typing_extensions import override
 
-import web_forms
-from web_server import EXAMPLES, RECOVERY_CODES, WebApp
+from helpers import web_forms
+from helpers.web_server import EXAMPLES, RECOVERY_CODES, WebApp
 
 DESK_PASSWORD: Final = "open sesame"
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from web_server import APPS, EXAMPLES, ROOT
+from helpers.web_server import APPS, EXAMPLES, ROOT
 
 LEFT_OUT: Final = {"R-79", "R-99"}
 """Holding acts back after a change, and passkeys: docs/examples.md says that they are left out."""

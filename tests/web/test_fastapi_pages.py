@@ -23,9 +23,9 @@ from fastapi_app.web import FIELD_BYTES, Site
 from httpx2 import Response
 from typing_extensions import override
 
-import web_forms
+from helpers import web_forms
+from helpers.web_forms import PASSWORD
 from otp_enroll.testing import FrozenClock
-from web_forms import PASSWORD
 
 T = TypeVar("T")
 

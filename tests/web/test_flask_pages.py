@@ -18,11 +18,10 @@ from flask_app.web import Site
 from typing_extensions import override
 from werkzeug.test import TestResponse
 
-import servers
-import web_forms
+from helpers import servers, web_forms
+from helpers.web_forms import PASSWORD
 from otp_enroll import errors, events
 from otp_enroll.testing import FrozenClock
-from web_forms import PASSWORD
 
 postgresql = servers.postgresql
 

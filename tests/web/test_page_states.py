@@ -9,12 +9,12 @@ import pytest
 from pages import pages
 from pages.pages import Account, Visit
 
+from helpers.web_forms import Forms
 from otp_enroll import AttemptBudget, Confirmation, Enroller, Override, Policy, Unencrypted, errors
 from otp_enroll.events import Event
-from otp_enroll.provisioning.messages import text
+from otp_enroll.messages import text
 from otp_enroll.storage.memory import MemoryStore
 from otp_enroll.testing import FakeAuthenticator, FrozenClock
-from web_forms import Forms
 
 USER = "user-1"
 VOUCHED = Override(actor="help desk", reason="passport seen")

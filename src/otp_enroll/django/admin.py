@@ -23,12 +23,12 @@ from typing_extensions import override
 
 from django import forms
 from otp_enroll.core.proofs import LONGEST_REASON, Override
-from otp_enroll.core.standing import Status
+from otp_enroll.core.status import Status
+from otp_enroll.display.setup import RecoveryCodes
 from otp_enroll.django.conf import get_enroller
 from otp_enroll.django.models import Enrollment
 from otp_enroll.enroller import Enroller
 from otp_enroll.errors import EnrollmentError
-from otp_enroll.provisioning.setup import RecoveryCodes
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Enrollment]

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from otp_enroll.core.proofs import Override
+from otp_enroll.display.setup import Confirmation, Setup
 from otp_enroll.enroller import AsyncEnroller, Enroller
 from otp_enroll.errors import EnrollmentError, WrongCodeError
 from otp_enroll.policy import Policy
-from otp_enroll.provisioning.setup import Confirmation, Setup
 from otp_enroll.storage import codec
 from otp_enroll.storage.protocol import StoredEnrollment, Unencrypted
 from otp_enroll.testing.fakes import FakeAuthenticator, FrozenClock

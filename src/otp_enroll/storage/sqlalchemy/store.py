@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, scoped_session
 from otp_enroll.errors import StorageError
 from otp_enroll.storage.protocol import StoredEnrollment
 from otp_enroll.storage.sql import LOCK_SECONDS, is_duplicate
+from otp_enroll.storage.sqlalchemy.account_locks import Turns
 from otp_enroll.storage.sqlalchemy.engines import waiting_on
 from otp_enroll.storage.sqlalchemy.statements import (
     Statements,
@@ -24,7 +25,6 @@ from otp_enroll.storage.sqlalchemy.statements import (
     storage_errors,
     stored,
 )
-from otp_enroll.storage.sqlalchemy.turns import Turns
 
 _NO_ACCOUNT: Final = ""
 

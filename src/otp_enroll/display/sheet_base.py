@@ -1,0 +1,206 @@
+"""What the two sheets share: the head, the advice, and the forms HTML and plain text."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from textwrap import fill
+from typing import Final, Literal
+
+from otp_enroll.core.decision import SetupShown, aware
+from otp_enroll.core.recovery import CodesShown
+from otp_enroll.display import html as page
+from otp_enroll.display.html import element
+from otp_enroll.display.shown_once import ShownOnce
+from otp_enroll.messages import how_to_get_back_in
+from otp_enroll.messages.catalogue import (
+    FIRST_STRONG_ISOLATE,
+    POP_DIRECTIONAL_ISOLATE,
+    Catalogue,
+)
+
+WIDTH_OF_TEXT: Final = 76
+LONG_NAME: Final = 24
+LEFT_TO_RIGHT_ISOLATE: Final = "\u2066"
+
+Rows = Sequence[tuple[str, str]]
+"""Marks or labels, each with its text."""
+
+Advice = tuple[str, Rows]
+"""A title with its rows."""
+
+
+class Sheet(ShownOnce, ABC):
+    """A copy on paper, made in memory: the app serves it, and nothing else has it."""
+
+    __slots__ = ("_account_name", "_catalogues", "_issuer", "_shown", "_speaks", "number")
+
+    def __init__(
+        self,
+        shown: SetupShown | CodesShown,
+        *,
+        number: str,
+        issuer: str,
+        account_name: str | None,
+        locale: str,
+        catalogues: Path | None,
+    ) -> None:
+        self.number: Final = number
+        """The sheet number: the security page says which one is current."""
+        self._speaks = Catalogue.of(locale, catalogues)
+        self._catalogues = catalogues
+        self._issuer = issuer
+        self._account_name = account_name
+        self._shown = shown
+
+    def __repr__(self) -> str:
+        # No more: a traceback with locals may print a sheet whose language was refused.
+        return f"{type(self).__name__}(number={self.number!r}, …)"
+
+    @property
+    def locale(self) -> str:
+        """The language that was found for the one asked for."""
+        return self._speaks.locale
+
+    @property
+    def direction(self) -> Literal["ltr", "rtl"]:
+        """How the language is written, as HTML's ``dir`` wants it."""
+        return self._speaks.direction
+
+    def html(self) -> str:
+        """Write a whole page, with its style, to be shown and printed by itself."""
+        return page.document(
+            self._article("h1", "h2"),
+            title=f"{self._issuer} {self.number}",
+            locale=self.locale,
+            direction=self.direction,
+        )
+
+    def fragment(self) -> str:
+        """Write the ``article`` alone, for a page of the app that holds ``STYLE``."""
+        return self._article("h2", "h3")
+
+    def text(self) -> str:
+        """Write plain text. In a right-to-left language keys and codes stand in LRI … PDI."""
+        facts = (f"{label}: {self._isolated(value)}" for label, value in self._facts())
+        number = f"{self._say('number')}: {self._ltr(self.number)}"
+        date = f"{self._say('date')}: {self._date}"
+        blocks = [
+            [self._isolated(self._issuer), self._title, number, date, *facts],
+            *self._text_blocks(),
+            [self._say("back_in"), *as_text(self._back_in())],
+        ]
+        return "\n\n".join("\n".join(lines) for lines in blocks) + "\n"
+
+    @property
+    @abstractmethod
+    def _title(self) -> str:
+        """What kind of sheet it is."""
+
+    @property
+    @abstractmethod
+    def _is_long(self) -> bool:
+        """Whether the secret is so long that it must be set smaller."""
+
+    @abstractmethod
+    def _facts(self) -> Rows:
+        """List what else is to be known, as (label, value)."""
+
+    @abstractmethod
+    def _text_blocks(self) -> Iterator[Sequence[str]]:
+        """Yield the blocks of lines with the secret, and what to do with it."""
+
+    @abstractmethod
+    def _html_parts(self, heading: str) -> Iterator[str]:
+        """Yield the elements with the secret, and what to do with it."""
+
+    def _say(self, code: str, **facts: str) -> str:
+        return self._speaks.say("sheet", code, **facts)
+
+    @property
+    def _date(self) -> str:
+        return self._speaks.date(aware(self._shown.at))
+
+    def _account(self) -> Rows:
+        return [(self._say("account"), self._account_name)] if self._account_name else []
+
+    def _isolated(self, name: str) -> str:
+        if name.isascii() and self.direction == "ltr":
+            return name
+        return FIRST_STRONG_ISOLATE + name + POP_DIRECTIONAL_ISOLATE
+
+    def _ltr(self, text: str) -> str:
+        if self.direction == "ltr":
+            return text
+        return LEFT_TO_RIGHT_ISOLATE + text + POP_DIRECTIONAL_ISOLATE
+
+    def _numbered(self, *texts: str) -> Rows:
+        return [(f"{self._speaks.number(n)}.", text) for n, text in enumerate(texts, start=1)]
+
+    def _care(self) -> Advice:
+        return self._say("keep_safe"), dotted(
+            self._say("never_picture"),
+            self._say("never_tell"),
+            self._say("keep_apart"),
+            self._say("cut_up"),
+        )
+
+    def _back_in(self) -> Rows:
+        policy = self._shown.policy
+        told = how_to_get_back_in(policy, locale=self.locale, catalogues=self._catalogues)
+        return dotted(*told)
+
+    def _article(self, title: str, heading: str) -> str:
+        facts = self._facts()
+        back_in = (self._say("back_in"), self._back_in())
+        parts = [
+            self._head(title),
+            *([page.pairs(facts)] if facts else []),
+            *self._html_parts(heading),
+            page.section(heading, *back_in, class_="otp-more"),
+        ]
+        return element(
+            "article",
+            "\n".join(parts),
+            class_=" ".join(self._classes()),
+            lang=self.locale,
+            dir=self.direction,
+        )
+
+    def _classes(self) -> Iterator[str]:
+        yield "otp-sheet"
+        if self._is_long:
+            yield "otp-long"
+        if len(self._issuer) > LONG_NAME:
+            yield "otp-long-name"
+
+    def _head(self, title: str) -> str:
+        kind = element("span", escape(self._title), class_="otp-kind")
+        number = f"{escape(self._say('number'))} {page.left_to_right(self.number)}"
+        return element(
+            "header",
+            element(title, page.any_direction(self._issuer), " ", kind, class_="otp-title"),
+            element(
+                "div", element("p", number), element("p", escape(self._date)), class_="otp-mark"
+            ),
+            class_="otp-head",
+        )
+
+
+def dotted(*texts: str) -> Rows:
+    """Put a dot before each text."""
+    return [("•", text) for text in texts]
+
+
+def as_text(rows: Rows) -> Iterator[str]:
+    """Write rows as plain text, each line no longer than a terminal or a page of type."""
+    for mark, text in rows:
+        yield fill(
+            f"{mark} {text}",
+            WIDTH_OF_TEXT,
+            subsequent_indent=" " * (len(mark) + 1),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )

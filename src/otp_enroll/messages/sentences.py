@@ -1,0 +1,216 @@
+"""Which entries of a catalogue tell of a refusal, an event or a warning, and what fills them.
+
+Each class that carries facts has a function here; any other is told by its code alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import singledispatch
+from typing import Final
+
+from otp_enroll import errors, events
+from otp_enroll.core.setups import DEFAULT_NAME
+from otp_enroll.messages.catalogue import Fact
+from otp_enroll.provisioning.uri import ProvisioningWarning
+
+_STRANGER_HAS_MORE: Final = (
+    events.SetupBegun,
+    events.SetupResumed,
+    events.SetupCancelled,
+    events.AuthenticatorConfirmed,
+    events.AuthenticatorReplaced,
+    events.AuthenticatorRemoved,
+    events.AuthenticatorRenamed,
+    events.CodeVerified,
+    events.RecoveryCodesIssued,
+    events.RecoveryCodeUsed,
+    events.OverrideUsed,
+    events.EnrollmentDisabled,
+    events.EnrollmentErased,
+)
+"""A stranger who did these has a session or a code: the help desk must know."""
+
+_STRANGER_HAS_THE_PASSWORD: Final = (
+    events.SetupExhausted,
+    events.CodeRejected,
+    events.CodeReused,
+    events.Throttled,
+    events.ManyFailures,
+    events.Locked,
+)
+"""A stranger who did these came past the password, after which alone an app asks for a code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One entry of a catalogue.
+
+    Attributes:
+        code: Its code.
+        n: What it counts, if it has plural forms.
+        facts: What fills it; a datetime is told as when, a timedelta as a length of time.
+    """
+
+    code: str
+    n: int | None = None
+    facts: Mapping[str, Fact | timedelta | datetime] = field(default_factory=dict[str, Fact])
+
+
+def of_error(error: errors.EnrollmentError, code: str) -> Iterator[Sentence]:
+    """Tell of a refusal or failure: what happened, and when the next try is."""
+    yield _first(error, code)
+    if error.attempts_left:
+        yield Sentence("attempts_left", error.attempts_left)
+    elif error.retry_at is not None:
+        yield Sentence("retry_at", facts={"when": error.retry_at})
+
+
+def of_event(event: events.Event, code: str) -> Iterator[Sentence]:
+    """Tell the owner of an event."""
+    yield _first(event, code)
+    names: tuple[str, ...] = (event.authenticator or DEFAULT_NAME,)
+    if isinstance(event, events.EnrollmentDisabled):
+        names = event.names
+    # A name that nobody chose tells nobody anything.
+    if chosen := tuple(name for name in names if name != DEFAULT_NAME):
+        yield Sentence("authenticators", len(chosen), {"names": chosen})
+
+
+def of_stranger(event: events.Event) -> Iterator[Sentence]:
+    """Tell the owner what to do if it was a stranger."""
+    if isinstance(event, _STRANGER_HAS_MORE):
+        yield Sentence("not_you")
+    if isinstance(event, _STRANGER_HAS_THE_PASSWORD):
+        yield Sentence("not_you.password")
+
+
+def of_warning(warning: ProvisioningWarning) -> Iterator[Sentence]:
+    """Tell what may go wrong, and in which apps as far as they are known."""
+    yield Sentence(warning.code)
+    if warning.apps:
+        yield Sentence("apps", facts={"apps": warning.apps})
+
+
+@singledispatch
+def _first(about: errors.EnrollmentError | events.Event, code: str) -> Sentence:  # noqa: ARG001  # its class chooses
+    return Sentence(code)
+
+
+@_first.register
+def _proof_required(error: errors.ProofRequiredError, code: str) -> Sentence:
+    unfit = {
+        "other user": "proof_required.other_user",
+        "other purpose": "proof_required.other_purpose",
+        "too old": "proof_required.too_old",
+        "recovery code": "proof_required.recovery_code",
+    }
+    return Sentence(unfit.get(error.reason, code))
+
+
+@_first.register
+def _ambiguous(error: errors.AmbiguousAuthenticatorError, code: str) -> Sentence:
+    return Sentence(code, facts={"names": error.names})
+
+
+@_first.register
+def _backup_required(error: errors.BackupRequiredError, code: str) -> Sentence:
+    return Sentence("backup_required.checked" if error.needed == "checked" else code)
+
+
+@_first.register
+def _malformed(error: errors.MalformedCodeError, code: str) -> Sentence:
+    if error.expected_digits is None:
+        return Sentence("malformed_code.any")
+    return Sentence(code, error.expected_digits)
+
+
+@_first.register
+def _wrong(error: errors.WrongCodeError, code: str) -> Sentence:
+    if error.method == "recovery_code":
+        return Sentence("wrong_code.recovery_code")
+    if error.attempts_left == 0:
+        return Sentence("wrong_code.wait" if error.retry_at else "wrong_code.last")
+    return Sentence(code)
+
+
+@_first.register
+def _clock_skew(error: errors.ClockSkewError, code: str) -> Sentence:
+    if error.skew_seconds == 0:
+        return Sentence(code)
+    direction = "ahead" if error.skew_seconds > 0 else "behind"
+    skew = timedelta(seconds=abs(error.skew_seconds))
+    return Sentence(f"clock_skew.{direction}", facts={"skew": skew})
+
+
+@_first.register
+def _too_many(error: errors.TooManyAttemptsError, code: str) -> Sentence:
+    by_paper = error.method == "recovery_code"
+    return Sentence("too_many_attempts.recovery_code" if by_paper else code)
+
+
+@_first.register
+def _locked(error: errors.LockedError, code: str) -> Sentence:
+    left = error.recovery_codes_left
+    return Sentence(code, left) if left else Sentence("locked.none_left")
+
+
+@_first.register
+def _begun(event: events.SetupBegun, code: str) -> Sentence:
+    return Sentence("setup_begun.replaces" if event.replaces else code)
+
+
+@_first.register
+def _copy_checked(event: events.KeyCopyChecked, code: str) -> Sentence:
+    return Sentence(code if event.matches else "key_copy_checked.differs")
+
+
+@_first.register
+def _confirmed(event: events.AuthenticatorConfirmed, code: str) -> Sentence:
+    return Sentence(code if event.first else "authenticator_confirmed.further")
+
+
+@_first.register
+def _renamed(event: events.AuthenticatorRenamed, code: str) -> Sentence:
+    if event.old_name == DEFAULT_NAME:
+        return Sentence("authenticator_renamed.first_name")
+    return Sentence(code, facts={"old_name": event.old_name})
+
+
+@_first.register
+def _rejected(event: events.CodeRejected, code: str) -> Sentence:
+    return Sentence("code_rejected.recovery_code" if event.method == "recovery_code" else code)
+
+
+@_first.register
+def _reused(event: events.CodeReused, code: str) -> Sentence:
+    return Sentence("code_reused.recovery_code" if event.method == "recovery_code" else code)
+
+
+@_first.register
+def _throttled(event: events.Throttled, code: str) -> Sentence:
+    if event.retry_at is None:
+        return Sentence("throttled.locked")
+    return Sentence(code, facts={"when": event.retry_at})
+
+
+@_first.register
+def _failures(event: events.ManyFailures, code: str) -> Sentence:
+    return Sentence(code, event.failures)
+
+
+@_first.register
+def _issued(event: events.RecoveryCodesIssued, code: str) -> Sentence:
+    return Sentence(code, event.count)
+
+
+@_first.register
+def _used(event: events.RecoveryCodeUsed, code: str) -> Sentence:
+    return Sentence(code, event.left) if event.left else Sentence("recovery_code_used.none_left")
+
+
+@_first.register
+def _low(event: events.RecoveryCodesLow, code: str) -> Sentence:
+    return Sentence(code, event.left) if event.left else Sentence("recovery_codes_low.none_left")
