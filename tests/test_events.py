@@ -344,7 +344,7 @@ def test_events_of_guesses_tell_all_that_is_known(flow: Any, hearing: Hearing) -
 def test_events_of_a_siege_tell_the_warning_and_the_lock(make_flow: Any) -> None:
     """The policy's count of failures is told once, then the lock, and then guesses against it."""
     limits = AttemptBudget(
-        free=10, lock_after=10, lock_after_in_30_days=10, warn_after_in_30_days=9
+        free_attempts=10, lock_after=10, lock_after_in_30_days=10, warn_after_in_30_days=9
     )
     flow = make_flow(policy=Policy(budget=limits))
     hearing = Hearing(flow)

@@ -534,7 +534,7 @@ def test_clock_that_jumped_back_ends_a_wait_in_its_own_length(method: str, flow:
 
 def test_budget_of_the_policy_is_used(make_flow: Make) -> None:
     """An app can lock earlier and wait longer, within the bounds of the standards."""
-    budget = AttemptBudget(free=2, first_wait=60, longest_wait=60, lock_after=10)
+    budget = AttemptBudget(free_attempts=2, first_wait=60, longest_wait=60, lock_after=10)
     flow = make_flow(policy=Policy(budget=budget))
     phone, _ = flow.enroll()
     fail(flow, phone)

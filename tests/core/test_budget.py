@@ -207,7 +207,7 @@ def test_a_budget_counts_whatever_the_clock_does(steps: list[tuple[str, int]]) -
         assert budget.locked == (
             budget.waits.failures >= 50 or sum(count for _, count in budget.days) >= 100
         )
-        assert 0 <= budget.attempts_left(BUDGET) <= BUDGET.free
+        assert 0 <= budget.attempts_left(BUDGET) <= BUDGET.free_attempts
 
 
 @pytest.mark.requirement("R-72")
@@ -242,7 +242,7 @@ def test_replacing_the_waits_keeps_the_rest() -> None:
 @pytest.mark.requirement("R-69")
 def test_the_numbers_are_the_policys() -> None:
     """Another policy moves the first wait, the longest one and the lock."""
-    budget = AttemptBudget(free=2, first_wait=60, longest_wait=100, lock_after=10)
+    budget = AttemptBudget(free_attempts=2, first_wait=60, longest_wait=100, lock_after=10)
 
     assert failed(1).until(NOW, budget) is None
     assert failed(2).until(NOW, budget) == NOW + 60
