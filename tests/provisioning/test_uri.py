@@ -316,7 +316,7 @@ def test_what_was_parsed_is_redacted() -> None:
 
     assert KEY[:8] not in f"{read} {dataclasses.asdict(read)}"
     assert repr(SECRET.reveal())[2:-1] not in f"{read} {dataclasses.asdict(read)}"
-    with pytest.raises(TypeError, match=r"^a Secret is not pickled$"):
+    with pytest.raises(TypeError, match=r"^Secret holds a secret and is not pickled$"):
         pickle.dumps(read)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import segno
 
-from otp_enroll.core.redacted import Redacted
+from otp_enroll.core.redacted import NotPickled, Redacted
 
 QUIET_ZONE: Final = 4
 """Light modules around the code (ISO/IEC 18004 §9.1)."""
@@ -32,7 +32,7 @@ _TERMINAL_RESET: Final = "\x1b[0m"
 _HALF_BLOCKS: Final = {(0, 0): " ", (1, 0): "▀", (0, 1): "▄", (1, 1): "█"}
 
 
-class QRCode:
+class QRCode(NotPickled):
     """A provisioning URI as a picture.
 
     Args:
@@ -61,9 +61,6 @@ class QRCode:
 
     def __repr__(self) -> str:
         return "QRCode(…)"
-
-    def __reduce_ex__(self, protocol: object) -> str:
-        raise TypeError("a QRCode is not pickled")
 
     @property
     def version(self) -> int:
