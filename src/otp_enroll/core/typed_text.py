@@ -161,7 +161,8 @@ def clean_label(
         TypeError: Not a ``str``.
         ValueError: As ``clean_name``, or a colon (Key URI format: neither part may have one).
     """
-    name = clean_name(clean_name(text, what, longest).replace(":", replace_colon), what, longest)
+    spelled = text.replace(":", replace_colon) if isinstance(text, str) else text
+    name = clean_name(spelled, what, longest)
     if len(name.encode()) > BYTES_A_CHARACTER * longest:
         raise ValueError(f"{what} has too many characters of four bytes for a QR code")
     if ":" in name:
