@@ -12,7 +12,7 @@ from otp_enroll.core.secret import Sealed, Secret
 from otp_enroll.core.typed_text import clean_label
 from otp_enroll.errors import ServerClockError, UnreadableSecretError
 from otp_enroll.policy import Policy
-from otp_enroll.provisioning.uri import LONGEST_ISSUER
+from otp_enroll.provisioning.uri import MAX_ISSUER
 from otp_enroll.storage import codec
 from otp_enroll.storage.protocol import KeyNamingCipher, SecretCipher
 
@@ -30,7 +30,7 @@ class Settings:
     random_bytes: Callable[[int], bytes]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "issuer", clean_label(self.issuer, "issuer", LONGEST_ISSUER))
+        object.__setattr__(self, "issuer", clean_label(self.issuer, "issuer", MAX_ISSUER))
         _check_methods(self.cipher, "cipher", ("seal", "open", "needs_reseal"))
         if not isinstance(self.policy, Policy):
             raise TypeError("policy must be a Policy")

@@ -22,7 +22,7 @@ from helpers.scanner import scan
 from otp_enroll.core.secret import Secret
 from otp_enroll.policy import Parameters
 from otp_enroll.provisioning.qr import QRCode
-from otp_enroll.provisioning.uri import LONGEST_FOR_VERSION_10, build
+from otp_enroll.provisioning.uri import MAX_BYTES_IN_VERSION_10, build
 
 KEY = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 URI = build(
@@ -260,8 +260,8 @@ def test_the_version_follows_from_the_length(length: int, version: int, level: s
 @pytest.mark.requirement("R-30")
 def test_the_bound_of_the_warning_is_that_of_version_10() -> None:
     """The longest text that needs no warning is the longest of version 10."""
-    assert code_of("x" * LONGEST_FOR_VERSION_10).version == 10
-    assert code_of("x" * (LONGEST_FOR_VERSION_10 + 1)).version == 11
+    assert code_of("x" * MAX_BYTES_IN_VERSION_10).version == 10
+    assert code_of("x" * (MAX_BYTES_IN_VERSION_10 + 1)).version == 11
 
 
 @pytest.mark.requirement("R-27")

@@ -147,7 +147,7 @@ class Setup(NotPickled):
     def warnings(self) -> tuple[provisioning_uri.ProvisioningWarning, ...]:
         """What may go wrong in some apps."""
         setup = self._shown.setup
-        return provisioning_uri.cautions(
+        return provisioning_uri.warnings_for(
             self.uri,
             issuer=setup.issuer,
             account_name=setup.account_name,
