@@ -22,6 +22,7 @@ MAX_ISSUER: Final = LONGEST_NAME
 MAX_BYTES_IN_VERSION_10: Final = 271
 """Bytes that a QR code of version 10 holds at level L (ISO/IEC 18004, table 7)."""
 
+_DEFAULTS: Final = Parameters()
 _KNOWN: Final = frozenset({"secret", "issuer", "algorithm", "digits", "period", "counter"})
 _ALGORITHMS: Final = {"sha1": "SHA1", "sha256": "SHA256", "sha512": "SHA512"}
 _RISKY_CHARACTERS: Final = "&#?%"
@@ -127,14 +128,13 @@ def build_from_clean(
 
 
 def _pairs_of(parameters: Parameters, counter: int, *, minimal: bool) -> Iterator[tuple[str, str]]:
-    defaults = Parameters()
-    if not (minimal and parameters.algorithm == defaults.algorithm):
+    if not (minimal and parameters.algorithm == _DEFAULTS.algorithm):
         yield "algorithm", parameters.algorithm
-    if not (minimal and parameters.digits == defaults.digits):
+    if not (minimal and parameters.digits == _DEFAULTS.digits):
         yield "digits", str(parameters.digits)
     if parameters.type == "hotp":
         yield "counter", str(counter)
-    elif not (minimal and parameters.period == defaults.period):
+    elif not (minimal and parameters.period == _DEFAULTS.period):
         yield "period", str(parameters.period)
 
 
