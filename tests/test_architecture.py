@@ -8,9 +8,11 @@ import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
+import draw_floors
 import otp_enroll
 from helpers.house import (
     LEAVES,
@@ -46,6 +48,24 @@ def test_there_is_no_import_cycle() -> None:
         list(TopologicalSorter(graph).static_order())
     except CycleError as cycle:
         raise AssertionError(f"import cycle: {' -> '.join(cycle.args[1])}") from None
+
+
+def test_picture_shows_the_imports() -> None:
+    """Each arrow of the picture is an import, and each import follows the arrows down."""
+    arrows: dict[str, set[str]] = {}
+    for arrow in ET.parse(draw_floors.PICTURE).iterfind("{*}g"):  # noqa: S314  # our own file
+        arrows.setdefault(arrow.attrib["data-from"], set()).add(arrow.attrib["data-to"])
+    imports: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        rooms = {room_of(imported) for imported in inner_imports(path)}
+        imports.setdefault(room_of(module), set()).update(rooms - {room_of(module)})
+    for room, targets in imports.items():
+        assert arrows.get(room, set()) <= targets
+        reached = arrows.get(room, set())
+        for _ in imports:
+            reached = reached.union(*(arrows.get(one, set()) for one in reached))
+        assert targets <= reached, f"the picture does not lead from {room} to all that it imports"
+    assert set(arrows) <= set(imports)
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
