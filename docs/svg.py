@@ -84,12 +84,12 @@ def add_box(
 def add_text(
     parent: ET.Element, x: float, y: float, lines: Iterable[str], *, anchor: str = "start"
 ) -> ET.Element:
-    """Add lines of text, the whole centred on ``y``."""
+    """Add lines of text, the whole centred on ``y``, and return their group."""
     texts = list(lines)
     first = y - (len(texts) - 1) * LINE_HEIGHT / 2 + TEXT_SIZE * 0.35
-    group = _make(parent, "text", text_anchor=anchor, fill=_INK)
+    group = _make(parent, "g", text_anchor=anchor, fill=_INK)
     for n, text in enumerate(texts):
-        _make(group, "tspan", x=x, y=first + n * LINE_HEIGHT).text = text
+        _make(group, "text", x=x, y=first + n * LINE_HEIGHT).text = text
     return group
 
 

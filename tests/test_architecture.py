@@ -53,7 +53,7 @@ def test_there_is_no_import_cycle() -> None:
 def test_picture_shows_the_imports() -> None:
     """Each arrow of the picture is an import, and each import follows the arrows down."""
     arrows: dict[str, set[str]] = {}
-    for arrow in ET.parse(draw_floors.PICTURE).iterfind("{*}g"):  # noqa: S314  # our own file
+    for arrow in ET.parse(draw_floors.PICTURE).iterfind("{*}g[@data-from]"):  # noqa: S314  # our own file
         arrows.setdefault(arrow.attrib["data-from"], set()).add(arrow.attrib["data-to"])
     imports: dict[str, set[str]] = {}
     for module, path in MODULES.items():
