@@ -157,7 +157,7 @@ def test_field_for_a_code_takes_what_people_type_and_paste() -> None:
 def test_readme_says_what_otp_is_not() -> None:
     """The README says that codes can be phished, and what a session alone can do."""
     assert "phishing" in README
-    assert "Whoever holds a session" in README
+    assert "Anyone with a session" in README
 
 
 # --- the threat model and the standards ---
