@@ -21,7 +21,11 @@ def told(policy: Policy, locale: str = "en") -> str:
         (Policy(), "10 recovery codes", "۱۰ کد بازیابی"),
         (Policy(recovery_codes=1), "1 recovery code. It", "۱ کد بازیابی"),
         (Policy(), "After 5 wrong codes in a row", "پس از ۵ رمز نادرست پیاپی"),
-        (Policy(budget=AttemptBudget(free_attempts=1)), "After 1 wrong code in a row", "پس از ۱ رمز نادرست"),
+        (
+            Policy(budget=AttemptBudget(free_attempts=1)),
+            "After 1 wrong code in a row",
+            "پس از ۱ رمز نادرست",
+        ),
         (Policy(), "a pause of 30 seconds", "به مدت ۳۰ ثانیه"),
         (Policy(), "up to 1 hour", "حداکثر تا ۱ ساعت"),
         (
