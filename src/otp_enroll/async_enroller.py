@@ -18,7 +18,6 @@ from otp_enroll.attempt import (
     check_clock,
     log_failure,
     logger,
-    read_clock,
 )
 from otp_enroll.core.account_verbs import Disable, RegenerateRecoveryCodes, Rename, Verify
 from otp_enroll.core.confirm import Confirm
@@ -215,8 +214,9 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
 
     async def purge_expired(self, *, limit: int | None = None) -> int:
         """As ``Enroller.purge_expired``."""
-        now = read_clock(self._clock)
-        return await maintenance.purge_expired_async(self._store, self._apply, now=now, limit=limit)
+        return await maintenance.purge_expired_async(
+            self._store, self._apply, self._clock, limit=limit
+        )
 
     async def reseal(self, *, limit: int | None = None) -> ResealReport:
         """As ``Enroller.reseal``."""

@@ -76,10 +76,14 @@ def check_clock(clock: object) -> None:
         raise TypeError("clock must return Unix seconds as a number, as time.time does")
 
 
-def log_failure(error: EnrollmentError, user_id: object) -> None:
+def log_failure(error: EnrollmentError, user_id: str | None) -> None:
     """Log what whoever runs the app must hear of, once; refusals are for the page alone.
 
     The line has no traceback, whose frames may hold secrets, and no text of the cause.
+
+    Args:
+        error: What is about to be raised.
+        user_id: Whose account it concerns; ``None`` in a walk over all accounts.
     """
     cause = type(error.__cause__).__name__ if error.__cause__ else "nothing else"
     if isinstance(error, FailureError):

@@ -20,7 +20,6 @@ from otp_enroll.attempt import (
     check_clock,
     log_failure,
     logger,
-    read_clock,
 )
 from otp_enroll.core.account_verbs import Disable, RegenerateRecoveryCodes, Rename, Verify
 from otp_enroll.core.confirm import Confirm
@@ -393,8 +392,7 @@ class Enroller(EnrollerBase[EnrollmentStore]):
         Raises:
             TypeError: The store cannot list ids.
         """
-        now = read_clock(self._clock)
-        return maintenance.purge_expired(self._store, self._apply, now=now, limit=limit)
+        return maintenance.purge_expired(self._store, self._apply, self._clock, limit=limit)
 
     def reseal(self, *, limit: int | None = None) -> ResealReport:
         """Seal with the newest key what older keys sealed, at most ``limit`` rows of it.
