@@ -50,8 +50,8 @@ docs: $(VENV)/.docs
 fuzz: $(VENV)/.test
 	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -n 2 tests/proof/test_fuzz.py
 
-# Beside raw drivers and other libraries, in the same rounds. Five minutes; it renews the table and
-# the plot of docs/benchmarks.md. SHORT=1 takes a minute and only prints.
+# Beside raw drivers and other libraries, in the same rounds. Three minutes; it renews the table and
+# the plot of docs/benchmarks.md. SHORT=1 takes half a minute and only prints.
 bench: $(BENCH)/.peers
 	PYTHONPATH=tests $(BENCH)/bin/python -m benchmarks $(if $(SHORT),--short)
 

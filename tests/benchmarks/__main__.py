@@ -45,7 +45,7 @@ def publish(results: Results) -> None:
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="few rounds: about a minute")
+    parser.add_argument("--short", action="store_true", help="few rounds: half a minute")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), metavar="PART")
     parser.add_argument("--render", action="store_true", help="only write the docs, from the JSON")
     asked = parser.parse_args()
