@@ -105,7 +105,8 @@ def test_the_groups_of_a_key_are_read_like_a_tuple(setup: Setup) -> None:
     expected = tuple(key[start : start + 4] for start in range(0, 32, 4))
 
     assert f"{groups}" == " ".join(groups) == " ".join(expected)
-    assert (groups, expected) == (expected, groups)
+    assert groups == expected
+    assert expected == groups
     assert groups == setup.key_groups
     assert groups != expected[1:]
     assert groups != [*expected]
