@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.flows import USER, Make, fail, wrong_for
+from otp_enroll import Policy, errors
 from otp_enroll.core.budget import SECONDS_A_DAY, Budgets, CodeBudget, Waits
 from otp_enroll.policy import AttemptBudget
 
@@ -207,7 +211,7 @@ def test_a_budget_counts_whatever_the_clock_does(steps: list[tuple[str, int]]) -
         assert budget.locked == (
             budget.waits.failures >= 50 or sum(count for _, count in budget.days) >= 100
         )
-        assert 0 <= budget.attempts_left(BUDGET) <= BUDGET.free
+        assert 0 <= budget.attempts_left(BUDGET) <= BUDGET.free_attempts
 
 
 @pytest.mark.requirement("R-72")
@@ -242,9 +246,102 @@ def test_replacing_the_waits_keeps_the_rest() -> None:
 @pytest.mark.requirement("R-69")
 def test_the_numbers_are_the_policys() -> None:
     """Another policy moves the first wait, the longest one and the lock."""
-    budget = AttemptBudget(free=2, first_wait=60, longest_wait=100, lock_after=10)
+    budget = AttemptBudget(free_attempts=2, first_wait=60, longest_wait=100, lock_after=10)
 
     assert failed(1).until(NOW, budget) is None
     assert failed(2).until(NOW, budget) == NOW + 60
     assert failed(3).until(NOW, budget) == NOW + 100
     assert CodeBudget(waits=failed(9)).failed(NOW, budget).locked
+
+
+@pytest.mark.requirement("R-69")
+@pytest.mark.regression_of("B-21", "B-22")
+def test_waits_grow_as_the_schedule_says(flow: Any) -> None:
+    """Five wrong codes are free, then each one waits 30 s, doubling to an hour."""
+    phone, _ = flow.enroll()
+    waits = []
+    left = []
+    for _ in range(15):
+        error = fail(flow, phone)
+        assert error.method == "code"
+        left.append(error.attempts_left)
+        waits.append(error.retry_at and error.retry_at.timestamp() - flow.clock.now)
+    assert left[:6] == [4, 3, 2, 1, 0, 0]
+    assert waits == [None] * 4 + [30, 60, 120, 240, 480, 960, 1920] + [3600] * 4
+
+
+@pytest.mark.requirement("R-68")
+@pytest.mark.regression_of("B-42")
+def test_fiftieth_wrong_code_locks_and_no_clock_opens(flow: Any) -> None:
+    """The fiftieth is answered as wrong, later ones as locked, and a year later still."""
+    phone, _ = flow.enroll()
+    flow.told.clear()
+    fail(flow, phone, times=49)
+    assert not flow.enroller.status(USER).locked
+    error = fail(flow, phone)
+    assert (error.attempts_left, error.retry_at) == (0, None)
+    assert flow.names_of_events()[-1] == "Locked"
+    status = flow.enroller.status(USER)
+    assert (status.locked, status.retry_at) == (True, None)
+    for seconds in (0, 3600, 366 * 86_400):
+        flow.clock.advance(seconds)
+        with pytest.raises(errors.LockedError) as refusal:
+            flow.enroller.verify(USER, phone.code())
+        assert refusal.value.recovery_codes_left == 10
+
+
+@pytest.mark.requirement("R-70", "R-71")
+def test_success_clears_the_consecutive_count_alone(flow: Any) -> None:
+    """With four failures before each success the account still locks at a hundred in 30 days."""
+    phone, _ = flow.enroll()
+    for turn in range(25):
+        for _ in range(4):
+            with pytest.raises(errors.WrongCodeError):
+                flow.enroller.verify(USER, wrong_for(phone))
+        if turn < 24:
+            flow.enroller.verify(USER, phone.code())
+            flow.clock.advance(60)
+    with pytest.raises(errors.LockedError):
+        flow.enroller.verify(USER, phone.code())
+
+
+@pytest.mark.requirement("R-70")
+def test_failures_older_than_30_days_do_not_count(flow: Any) -> None:
+    """Three wrong codes a day never lock, and an event tells of the eightieth in 30 days."""
+    phone, _ = flow.enroll()
+    for _ in range(60):
+        for _ in range(3):
+            with pytest.raises(errors.WrongCodeError):
+                flow.enroller.verify(USER, wrong_for(phone))
+        flow.enroller.verify(USER, phone.code())
+        flow.clock.advance(86_400)
+    names = flow.names_of_events()
+    assert "Locked" not in names
+    assert names.count("ManyFailures") >= 1
+    assert not flow.enroller.status(USER).locked
+
+
+def test_eightieth_failure_is_told_once(flow: Any) -> None:
+    """The event of many failures comes with the eightieth in 30 days, and says so."""
+    phone, _ = flow.enroll()
+    for _ in range(20):
+        for _ in range(4):
+            with pytest.raises(errors.WrongCodeError):
+                flow.enroller.verify(USER, wrong_for(phone))
+        flow.enroller.verify(USER, phone.code())
+        flow.clock.advance(60)
+    told = [event for event in flow.told if type(event).__name__ == "ManyFailures"]
+    assert [event.failures for event in told] == [80]
+
+
+def test_budget_of_the_policy_is_used(make_flow: Make) -> None:
+    """An app can lock earlier and wait longer, within the bounds of the standards."""
+    budget = AttemptBudget(free=2, first_wait=60, longest_wait=60, lock_after=10)
+    flow = make_flow(policy=Policy(budget=budget))
+    phone, _ = flow.enroll()
+    fail(flow, phone)
+    error = fail(flow, phone)
+    assert error.retry_at is not None
+    assert error.retry_at.timestamp() == flow.clock.now + 60
+    fail(flow, phone, times=8)
+    assert flow.enroller.status(USER).locked

@@ -133,8 +133,8 @@ POLICIES = (
     Policy(),
     Policy(backup="acknowledged", recovery_codes=1, max_authenticators=1),
     Policy(backup="checked", digits=8, period=60, algorithm="SHA256"),
-    Policy(budget=AttemptBudget(free=1, first_wait=60, longest_wait=60)),
-    Policy(budget=AttemptBudget(free=10, lock_after=10)),
+    Policy(budget=AttemptBudget(free_attempts=1, first_wait=60, longest_wait=60)),
+    Policy(budget=AttemptBudget(free_attempts=10, lock_after=10)),
 )
 
 

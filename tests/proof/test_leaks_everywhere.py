@@ -47,7 +47,8 @@ from werkzeug.serving import make_server
 
 import otp_enroll
 from helpers import servers
-from helpers.leak_hunt import PACKAGE, TESTS, USER, VOUCHED, Hunt, printed, whole_flow, wrong_for
+from helpers.flows import wrong_for
+from helpers.leak_hunt import PACKAGE, TESTS, USER, VOUCHED, Hunt, printed, whole_flow
 from otp_enroll import (
     AsyncEnroller,
     Enroller,
@@ -642,7 +643,7 @@ FAILING: Final = '''
 """Tests of an app that fail, each inside a call of the library."""
 import json, os, pathlib
 import pytest
-from helpers.leak_hunt import wrong_for
+from helpers.flows import wrong_for
 from otp_enroll import Enroller
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.memory import MemoryStore

@@ -143,7 +143,7 @@ class Request:
                 a code that is asked for.
         """
         if self.typed is not None and self.typed.kind not in self.accept:
-            raise MalformedCodeError(digits if "code" in self.accept else None)
+            raise MalformedCodeError(*_expected(self.accept, digits))
 
     @property
     def purpose(self) -> str:
@@ -161,3 +161,9 @@ class Request:
         if isinstance(self.proof, Override):
             return self.proof.actor
         return self.told.get("actor")
+
+
+def _expected(accept: Collection[str], digits: int) -> tuple[str, int | None]:
+    if "code" not in accept:
+        return "recovery_code", None
+    return ("either" if "recovery_code" in accept else "code"), digits

@@ -39,10 +39,12 @@ class Waits:
         Seen from ``now``, no wait is longer than its length, so a clock that jumped back
         cannot lock the owner out; ``rewound`` lets such a wait run down.
         """
-        if self.failures < budget.free:
+        if self.failures < budget.free_attempts:
             return None
         # The shift is capped: thousands of failures must not make a number of thousands of bits.
-        wait = min(budget.first_wait << min(self.failures - budget.free, 32), budget.longest_wait)
+        wait = min(
+            budget.first_wait << min(self.failures - budget.free_attempts, 32), budget.longest_wait
+        )
         until = min(self.since, now) + wait
         return until if now < until else None
 
@@ -101,7 +103,9 @@ class CodeBudget:
 
     def attempts_left(self, budget: AttemptBudget) -> int:
         """Wrong codes that will be judged without a wait or a lock."""
-        return max(0, min(budget.free - self.waits.failures, self.attempts_to_lock(budget)))
+        return max(
+            0, min(budget.free_attempts - self.waits.failures, self.attempts_to_lock(budget))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ def confirm(
     if request.code.length != setup.parameters.digits and not _is_of_careless_app(
         setup, request.code, facts
     ):
-        raise MalformedCodeError(setup.parameters.digits)
+        raise MalformedCodeError("code", setup.parameters.digits)
     counters = oath.window_at(facts.now, setup.parameters.period, facts.policy.window)
     matched = oath.matching_counters(
         facts.secret(setup.authenticator_id), setup.parameters, counters, request.code.reveal()

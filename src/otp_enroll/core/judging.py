@@ -51,7 +51,7 @@ def judge(confirmed: Confirmed, typed: TypedCode, facts: Facts) -> Judgement:
     if typed.kind == "recovery_code":
         return _judge_recovery_code(confirmed, typed, facts)
     if all(one.parameters.digits != typed.length for one in confirmed.authenticators):
-        raise MalformedCodeError(confirmed.authenticators[0].parameters.digits)
+        raise MalformedCodeError("code", confirmed.authenticators[0].parameters.digits)
     budget = confirmed.budgets.code
     if budget.locked:
         return _refused_by_lock(confirmed, facts)
@@ -131,7 +131,8 @@ def _judge_recovery_code(confirmed: Confirmed, typed: TypedCode, facts: Facts) -
         return _count_wrong_recovery_code(confirmed, facts)
     if confirmed.recovery.spent[place]:
         return Decision(
-            CodeReusedError(), events=(facts.event(events.CodeReused, method="recovery_code"),)
+            CodeReusedError("recovery_code"),
+            events=(facts.event(events.CodeReused, method="recovery_code"),),
         )
     spent = confirmed.recovery.spend(place)
     told: list[events.Event] = [facts.event(events.RecoveryCodeUsed, left=spent.left)]
@@ -148,7 +149,7 @@ def _judge_recovery_code(confirmed: Confirmed, typed: TypedCode, facts: Facts) -
 def _count_wrong_recovery_code(confirmed: Confirmed, facts: Facts) -> Decision[Never]:
     limits = facts.policy.budget
     waits = confirmed.budgets.recovery.failed(facts.now)
-    left = max(0, limits.free - waits.failures)
+    left = max(0, limits.free_attempts - waits.failures)
     retry_at = aware_or_none(waits.until(facts.now, limits))
     return Decision(
         WrongCodeError("recovery_code", left, retry_at),

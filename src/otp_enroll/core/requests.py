@@ -115,7 +115,7 @@ class CheckKeyCopy(OfSetup):
     def refuse_malformed(self, digits: int) -> None:  # noqa: ARG002  # a key is no code
         """Refuse an empty or endless copy; any other can be compared."""
         if self.copy.kind == "malformed":
-            raise MalformedCodeError(None)
+            raise MalformedCodeError("key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

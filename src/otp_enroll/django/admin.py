@@ -107,7 +107,7 @@ class EnrollmentAdmin(ModelAdmin):
         try:
             return _told(get_enroller().status(row.user_id))
         except EnrollmentError as error:
-            return error.sentence
+            return error.message
 
     @override
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -171,7 +171,7 @@ class EnrollmentAdmin(ModelAdmin):
         try:
             context["codes"] = act.perform(get_enroller(), row.user_id, proof)
         except EnrollmentError as error:
-            form.add_error(None, error.sentence)
+            form.add_error(None, error.message)
             return TemplateResponse(request, "admin/otp_enroll/act.html", context)
         self.log_change(request, row, f"{act.done} {reason}")
         if context["codes"] is not None:

@@ -146,7 +146,7 @@ async def guesses_have_a_limit(kit: Kit) -> None:
     accepted = _accepted(answers)
     require(not accepted, f"a wrong code was accepted {len(accepted)} times")
     judged = [type(answer) for answer in answers].count(WrongCodeError)
-    free = Policy().budget.free
+    free = Policy().budget.free_attempts
     require(judged == free, f"{judged} of {len(answers)} wrong codes were judged, not {free}")
 
 

@@ -195,7 +195,7 @@ def _sealed_for_nobody(self: Settings, secret: Secret, user_id: str, name: str) 
 
 
 def _a_day_from_the_last_one(self: Waits, now: int, budget: Any) -> int | None:
-    return None if self.failures < budget.free else self.since + 86_400
+    return None if self.failures < budget.free_attempts else self.since + 86_400
 
 
 _OPEN: Final = Settings.open
