@@ -272,7 +272,7 @@ def test_a_confirmation_says_what_it_did(flow: Any) -> None:
 
 
 @pytest.mark.parametrize("lifetime", [300, 900, 3600])
-def test_the_end_of_a_setup_is_told_in_utc(lifetime: int, make_flow: Any) -> None:
+def test_the_end_of_a_setup_is_in_utc(lifetime: int, make_flow: Any) -> None:
     """``expires_at`` is an aware time, one lifetime from the beginning."""
     flow = make_flow(policy=Policy(setup_lifetime=lifetime))
     setup = flow.enroller.begin(USER, account_name="sara")
@@ -285,7 +285,7 @@ def test_the_end_of_a_setup_is_told_in_utc(lifetime: int, make_flow: Any) -> Non
 
 @pytest.mark.requirement("R-04", "R-22", "R-30")
 def test_a_setup_warns_of_what_apps_do(flow: Any, make_flow: Any) -> None:
-    """Usual setups warn of nothing; parameters, names, length and a replacement are told."""
+    """Usual setups warn of nothing; parameters, names, length and a replacement have a warning."""
     assert flow.enroller.begin(USER, account_name="sara").warnings == ()
     odd = make_flow(policy=Policy(algorithm="SHA512", digits=8))
     setup = odd.enroller.begin(USER, account_name="sara & " + "x" * 100)

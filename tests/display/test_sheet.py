@@ -207,7 +207,7 @@ def test_a_backup_sheet_says_all_that_a_new_phone_needs(algorithm: Any) -> None:
 
 
 @pytest.mark.requirement("R-85")
-def test_a_name_that_nobody_chose_is_not_told(both: Papers) -> None:
+def test_a_name_that_nobody_chose_is_not_shown(both: Papers) -> None:
     """The sheet of the only authenticator does not call it "default"."""
     assert all("default" not in form for form in forms_of(both.setup.sheet()))
 
@@ -245,7 +245,7 @@ def test_a_private_sheet_does_not_say_whose_it_is(both: Papers, locale: str) -> 
 
 @pytest.mark.requirement("R-88")
 def test_a_sheet_speaks_of_a_picture_only_where_there_is_one(both: Papers) -> None:
-    """Plain text and a private sheet tell to type the key, a page with a picture to scan it."""
+    """Plain text and a private sheet say to type the key, a page with a picture to scan it."""
     sheet, private = both.setup.sheet(), both.setup.sheet(private=True)
 
     assert "QR" in Parsed(sheet.html()).shown
@@ -467,10 +467,10 @@ def test_what_a_sheet_says_of_recovery_follows_the_policy(locale: str) -> None:
     other = papers(policy=Policy(budget=AttemptBudget(lock_after=77)))
     number = {"en": "77", "fa": "۷۷"}[locale]
 
-    for of, told in ((usual, False), (other, True)):
+    for of, expected in ((usual, False), (other, True)):
         for sheet in of.sheets(locale):
-            assert (number in sheet.text()) is told
-            assert (number in Parsed(sheet.html()).shown) is told
+            assert (number in sheet.text()) is expected
+            assert (number in Parsed(sheet.html()).shown) is expected
 
 
 @pytest.mark.requirement("R-85", "R-97")

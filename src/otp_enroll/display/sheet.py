@@ -91,7 +91,7 @@ class BackupSheet(Sheet):
         return [
             *self._account(),
             *([(self._say("authenticator"), setup.name)] if named else []),
-            (self._say("type"), setup.parameters.type.upper()),
+            (self._say("type"), self._say(f"type_{setup.parameters.type}")),
             (self._say("algorithm"), setup.parameters.algorithm),
             (self._say("digits"), self._catalogue.number(setup.parameters.digits)),
             (self._say("period"), self._catalogue.duration(setup.parameters.period)),
