@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 from otp_enroll.json_values import Json, by_code, from_json, to_json, with_subclasses
 
@@ -37,6 +37,18 @@ __all__ = [
     "SetupResumed",
     "Throttled",
 ]
+
+
+class Stamp(TypedDict):
+    """What every event says, as the arguments of its constructor."""
+
+    time: datetime
+    user_id: str
+    authenticator: str | None
+    authenticator_id: str | None
+    purpose: str
+    actor: str | None
+    context: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final, TypeVar, cast
 
 Json = str | int | bool | list[str] | dict[str, str] | None
 """What a fact becomes. Times are ISO 8601 with their offset from UTC."""
 
-KindT = TypeVar("KindT", bound=type)
+T = TypeVar("T")
 
 
 def to_json(value: object) -> Json:
@@ -41,7 +41,7 @@ def from_json(annotations: Mapping[str, str], data: object, what: str) -> dict[s
     return {name: _read(kind, given, name, what) for name, kind in annotations.items()}
 
 
-def by_code(kinds: Iterable[KindT], data: object, what: str) -> KindT:
+def by_code(kinds: Iterable[type[T]], data: object, what: str) -> type[T]:
     """Return the class whose ``code`` a dict names.
 
     Raises:
@@ -57,7 +57,7 @@ def by_code(kinds: Iterable[KindT], data: object, what: str) -> KindT:
     raise ValueError(f"{what} has no code that is known here")
 
 
-def with_subclasses(kind: KindT) -> Iterable[KindT]:
+def with_subclasses(kind: type[T]) -> Iterator[type[T]]:
     """Yield a class and all classes that inherit from it, an app's own among them."""
     yield kind
     for inner in kind.__subclasses__():

@@ -138,5 +138,15 @@ class Policy:
         return Parameters(algorithm=self.algorithm, digits=self.digits, period=self.period)
 
 
+def check_policy(policy: object) -> None:
+    """Refuse what is no policy.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(policy, Policy):
+        raise TypeError("policy must be a Policy, such as Policy() or STRICT")
+
+
 STRICT: Final = Policy(window=(1, 0), backup="acknowledged")
 """No code from the future, and no confirmation before the user says that the key is backed up."""

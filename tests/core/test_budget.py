@@ -336,7 +336,7 @@ def test_eightieth_failure_is_told_once(flow: Any) -> None:
 
 def test_budget_of_the_policy_is_used(make_flow: Make) -> None:
     """An app can lock earlier and wait longer, within the bounds of the standards."""
-    budget = AttemptBudget(free=2, first_wait=60, longest_wait=60, lock_after=10)
+    budget = AttemptBudget(free_attempts=2, first_wait=60, longest_wait=60, lock_after=10)
     flow = make_flow(policy=Policy(budget=budget))
     phone, _ = flow.enroll()
     fail(flow, phone)

@@ -1,7 +1,4 @@
-"""The type of what must never be printed: bytes that only ``reveal`` gives away.
-
-Pure: no I/O, no clock, no randomness.
-"""
+"""The type of what must never be printed: bytes that only ``reveal`` gives away."""
 
 from __future__ import annotations
 

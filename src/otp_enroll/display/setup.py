@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Final, overload
 
 from typing_extensions import Self
 
-from otp_enroll.core.decision import SetupConfirmed, SetupShown, aware
+from otp_enroll.core.confirm import SetupConfirmed
 from otp_enroll.core.recovery import CodesShown
 from otp_enroll.core.secret import grouped, spoken
+from otp_enroll.core.setup_verbs import SetupShown
+from otp_enroll.core.states import aware
 from otp_enroll.display.shown_once import ShownOnce
 from otp_enroll.provisioning import uri as provisioning_uri
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from textwrap import fill
 from typing import Final, Literal
 
-from otp_enroll.core.decision import SetupShown, aware
 from otp_enroll.core.recovery import CodesShown
+from otp_enroll.core.setup_verbs import SetupShown
+from otp_enroll.core.states import aware
 from otp_enroll.display import html as page
 from otp_enroll.display.html import element, join
 from otp_enroll.display.shown_once import ShownOnce

@@ -12,7 +12,7 @@ from functools import singledispatch
 from typing import Final
 
 from otp_enroll import errors, events
-from otp_enroll.core.setups import DEFAULT_NAME
+from otp_enroll.core.states import DEFAULT_NAME
 from otp_enroll.messages.catalogue import Value
 from otp_enroll.provisioning.uri import ProvisioningWarning
 

@@ -13,11 +13,11 @@ from typing import Final, Literal
 from urllib.parse import quote, unquote
 
 from otp_enroll.core.secret import Secret
-from otp_enroll.core.typed_text import LONGEST_NAME, clean_label
+from otp_enroll.core.typed_text import MAX_NAME, clean_label
 from otp_enroll.policy import Parameters
 
 LONGEST_URI: Final = 4096
-LONGEST_ISSUER: Final = LONGEST_NAME
+LONGEST_ISSUER: Final = MAX_NAME
 
 LONGEST_FOR_VERSION_10: Final = 271
 """Bytes that a QR code of version 10 holds at level L (ISO/IEC 18004, table 7)."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, cast
 
+from otp_enroll.async_enroller import AsyncEnroller
 from otp_enroll.core.proofs import Override
 from otp_enroll.display.setup import Confirmation, Setup
-from otp_enroll.enroller import AsyncEnroller, Enroller
+from otp_enroll.enroller import Enroller
 from otp_enroll.errors import EnrollmentError, WrongCodeError
 from otp_enroll.policy import Policy
 from otp_enroll.storage import codec
