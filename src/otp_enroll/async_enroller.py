@@ -35,7 +35,7 @@ from otp_enroll.errors import EnrollmentError
 from otp_enroll.events import Event
 from otp_enroll.maintenance import ResealReport
 from otp_enroll.policy import Policy, check_policy
-from otp_enroll.provisioning.uri import LONGEST_ISSUER
+from otp_enroll.provisioning.uri import MAX_ISSUER
 from otp_enroll.storage.protocol import (
     AsyncEnrollmentStore,
     SecretCipher,
@@ -78,7 +78,7 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
         check_store(store, joined=False, awaited=True)
         check_clock(clock)
         check_policy(policy)
-        cleaned = clean_label(issuer, "issuer", LONGEST_ISSUER)
+        cleaned = clean_label(issuer, "issuer", MAX_ISSUER)
         vault = Vault(cipher=cipher, random_bytes=random_bytes)
         super().__init__(store, cleaned, vault, policy, clock)
         check_hook(on_event, "on_event")

@@ -36,7 +36,7 @@ from otp_enroll.errors import EnrollmentError
 from otp_enroll.events import Event
 from otp_enroll.maintenance import ResealReport
 from otp_enroll.policy import Policy, check_policy
-from otp_enroll.provisioning.uri import LONGEST_ISSUER
+from otp_enroll.provisioning.uri import MAX_ISSUER
 from otp_enroll.storage.protocol import (
     AsyncEnrollmentStore,
     EnrollmentStore,
@@ -134,7 +134,7 @@ class Enroller(EnrollerBase[EnrollmentStore]):
         check_store(store, joined=False, awaited=False)
         check_clock(clock)
         check_policy(policy)
-        cleaned = clean_label(issuer, "issuer", LONGEST_ISSUER)
+        cleaned = clean_label(issuer, "issuer", MAX_ISSUER)
         vault = Vault(cipher=cipher, random_bytes=random_bytes)
         super().__init__(store, cleaned, vault, policy, clock)
         check_hook(on_event, "on_event")

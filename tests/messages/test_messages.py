@@ -138,7 +138,7 @@ def all_events() -> Iterator[events.Event]:
 
 def all_warnings() -> Iterator[ProvisioningWarning]:
     """Make every warning, with apps and without."""
-    for code in typing.get_args(uri.Caution):
+    for code in typing.get_args(uri.WarningCode):
         yield ProvisioningWarning(code=code)
         yield ProvisioningWarning(code=code, apps=("An app", *ON_ANDROID))
 
@@ -173,7 +173,7 @@ def said(locale: str, catalogues: Path | None = None) -> list[str]:
 def test_every_error_event_and_warning_has_a_text(language: str) -> None:
     """The walk over the classes finds no code that a catalogue does not have."""
     texts = texts_of(language)
-    warnings = typing.get_args(uri.Caution)
+    warnings = typing.get_args(uri.WarningCode)
 
     assert {kind.__name__ for kind in ERRORS} == set(errors.__all__)
     assert {kind.__name__ for kind in EVENTS} == set(events.__all__)

@@ -42,7 +42,7 @@ from otp_enroll.core.typed_text import (
     read_key,
 )
 from otp_enroll.messages import text as told
-from otp_enroll.provisioning.uri import LONGEST_URI, ProvisioningURI, build, parse
+from otp_enroll.provisioning.uri import MAX_URI, ProvisioningURI, build, parse
 from otp_enroll.storage import codec
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.memory import MemoryStore
@@ -612,9 +612,9 @@ KINDS: Final = {
     "new lines": "\n",
 }
 READERS: Final[dict[str, tuple[Callable[[str], object], int, str]]] = {
-    "parse": (parse, LONGEST_URI, "{}"),
-    "parse a label": (parse, LONGEST_URI - 30, "otpauth://totp/{}?secret=A"),
-    "parse a query": (parse, LONGEST_URI - 30, "otpauth://totp/x?secret={}"),
+    "parse": (parse, MAX_URI, "{}"),
+    "parse a label": (parse, MAX_URI - 30, "otpauth://totp/{}?secret=A"),
+    "parse a query": (parse, MAX_URI - 30, "otpauth://totp/x?secret={}"),
     "read_code": (read_code, LONGEST_CODE_TEXT, "{}"),
     "read_key": (read_key, LONGEST_KEY_TEXT, "{}"),
     "decode_base32": (decode_base32, LONGEST_KEY_TEXT, "{}"),

@@ -10,16 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, ClassVar, Final, overload
 
 from typing_extensions import Self
 
 from otp_enroll.core.confirm import SetupConfirmed
 from otp_enroll.core.recovery import CodesShown
+from otp_enroll.core.redacted import NotPickled
 from otp_enroll.core.secret import grouped, spoken
 from otp_enroll.core.setup_verbs import SetupShown
 from otp_enroll.core.states import aware
-from otp_enroll.display.shown_once import ShownOnce
 from otp_enroll.provisioning import uri as provisioning_uri
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ Add no ``maxlength`` below 16 and no ASCII ``pattern``: people type spaces and t
 """
 
 
-class KeyGroups(ShownOnce, Sequence[str]):
+class KeyGroups(NotPickled, Sequence[str]):
     """A setup key in groups of four characters, as people write it down.
 
     ``str`` gives the groups with spaces between them, for the page; ``repr`` shows none. Compares
@@ -52,7 +52,7 @@ class KeyGroups(ShownOnce, Sequence[str]):
     """
 
     __slots__ = ("_groups",)
-    __hash__ = None  # type: ignore[assignment]  # a hash in a log would identify the key
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # a hash in a log would identify the key
 
     def __init__(self, groups: tuple[str, ...]) -> None:
         self._groups = groups
@@ -77,7 +77,7 @@ class KeyGroups(ShownOnce, Sequence[str]):
         return self._groups[index]
 
 
-class Setup(ShownOnce):
+class Setup(NotPickled):
     """A pending setup, as its holder may see it until it is confirmed.
 
     Render it in the response to the POST that began it, or after ``resume``; send the response
@@ -123,7 +123,7 @@ class Setup(ShownOnce):
         """The provisioning URI, which also works as a link to an app on the same phone."""
         if self._uri is None:
             setup = self._shown.setup
-            self._uri = provisioning_uri.build(
+            self._uri = provisioning_uri.build_from_clean(
                 self._shown.secret,
                 issuer=setup.issuer,
                 account_name=setup.account_name,
@@ -189,7 +189,7 @@ class Setup(ShownOnce):
     def warnings(self) -> tuple[provisioning_uri.ProvisioningWarning, ...]:
         """What may go wrong in some authenticator apps."""
         setup = self._shown.setup
-        return provisioning_uri.cautions(
+        return provisioning_uri.warnings_for(
             self.uri,
             issuer=setup.issuer,
             account_name=setup.account_name,
@@ -198,7 +198,7 @@ class Setup(ShownOnce):
         )
 
 
-class RecoveryCodes(ShownOnce, Sequence[str]):
+class RecoveryCodes(NotPickled, Sequence[str]):
     """A new set of recovery codes, in groups of four. They are never shown again."""
 
     __slots__ = ("_shown",)

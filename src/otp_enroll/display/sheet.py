@@ -137,11 +137,9 @@ class BackupSheet(Sheet):
         if self._draw is None:
             return
         code = self._draw()
-        svg = Html(
-            code.svg(
-                description=self._say("qr_is", issuer=self._issuer),
-                module_mm=max(MIN_MODULE_MM, USUAL_SIDE_MM / code.modules),
-            )
+        svg = code.svg(
+            description=self._say("qr_is", issuer=self._issuer),
+            module_mm=max(MIN_MODULE_MM, USUAL_SIDE_MM / code.modules),
         )
         caption = element("figcaption", self._say("qr_caption"))
         yield element("figure", svg, caption, class_="otp-qr")
