@@ -1,7 +1,7 @@
-"""The copies on paper: the backup sheet of a key, and the sheet of a set of recovery codes.
+"""The paper copies: the backup sheet of a key, and the sheet of a set of recovery codes.
 
-A sheet is made in memory and handed to the app; it is written to no file and sent to nobody. Its
-words come from the message catalogues, and what it says of recovery from the policy in force.
+A sheet is made in memory and handed to the app; the library writes it to no file and sends it
+nowhere. Its words come from the message catalogues, and its advice on recovery from the policy.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ GROUPS_PER_LINE: Final = 4
 class BackupSheet(Sheet):
     """A setup key on paper: all that a new phone needs. ``Setup.sheet`` makes it.
 
-    ``private`` leaves out the account name, and with it the QR code, which holds it: whoever
-    finds such a paper learns the key and the service, and not whose it is.
+    ``private`` leaves out the account name, and with it the QR code, which contains it: the finder
+    of such a paper learns the key and the service, but not whose it is.
     """
 
     __slots__ = ("_draw", "_of")

@@ -38,7 +38,7 @@ Advice = tuple[str, Rows]
 
 
 class Sheet(NotPickled, ABC):
-    """A copy on paper, made in memory: the app serves it, and nothing else has it."""
+    """A paper copy, made in memory for the app to serve."""
 
     __slots__ = ("_account_name", "_catalogue", "_catalogues", "_issuer", "_shown", "number")
 
@@ -66,7 +66,7 @@ class Sheet(NotPickled, ABC):
 
     @property
     def locale(self) -> str:
-        """The language that was found for the one asked for."""
+        """The language of the sheet: the one asked for, or English where there is no catalogue."""
         return self._catalogue.locale
 
     @property

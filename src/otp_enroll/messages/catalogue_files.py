@@ -11,10 +11,10 @@ from typing import Final
 
 from typing_extensions import override
 
-# gettext reads the files. What `gettext.translation` does not do, and this file does: take a locale
-# as a browser sends it, which can name no file outside the folder; put the app's catalogue before
-# the library's, and the narrowest locale first; and say nothing for a text that is not there, so
-# that the next language is asked. gettext itself would answer with the msgid, which is a code.
+# gettext reads the files. This module does what `gettext.translation` does not: it takes a locale
+# as a browser sends it, and none can name a file outside the folder; it puts the app's catalogue
+# before the library's, and the narrowest locale first; and where a text is missing it returns
+# nothing, so that the next language is asked. gettext would return the msgid, which is a code.
 
 DOMAIN: Final = "otp_enroll"
 ENGLISH: Final = "en"
@@ -30,7 +30,7 @@ def find_files(locale: str, directory: Path | None) -> list[tuple[str, GNUTransl
 
     Within one language the directory of the app comes before the library's own.
     """
-    directories = (directory.absolute(), _OURS) if directory else (_OURS,)
+    directories = (directory.absolute(), _OURS) if directory is not None else (_OURS,)
     return [
         (name, _read(file))
         for name in (*_name_folders(locale), ENGLISH)
