@@ -281,7 +281,7 @@ def test_malformed_text_is_told_the_digits_of_the_policy(
     verbs = Verbs(make_flow(policy=Policy(digits=8)))
     with pytest.raises(errors.MalformedCodeError) as refusal:
         verbs.call(verb, **{argument: bad})
-    assert refusal.value.expected_digits == 8
+    assert refusal.value.digits == 8
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_malformed_text_is_told_no_digits_where_none_are_asked_for(
     """Who copies a key or types a recovery code is not sent to the app for six digits."""
     with pytest.raises(errors.MalformedCodeError) as refusal:
         verbs.call(verb, **arguments)
-    assert refusal.value.expected_digits is None
+    assert refusal.value.digits is None
     assert messages.text(refusal.value).startswith("That does not look like a code. ")
 
 

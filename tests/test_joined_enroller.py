@@ -12,9 +12,9 @@ import pytest
 
 from helpers.flows import USER, VOUCHED, wrong_for
 from otp_enroll import (
-    AsyncEnrollerView,
+    AsyncJoinedEnroller,
     Enroller,
-    EnrollerView,
+    JoinedEnroller,
     StoredEnrollment,
     Unencrypted,
     errors,
@@ -49,7 +49,7 @@ class Shop:
         with closing(sqlite3.connect(self.path, timeout=0.2)) as connection, connection:
             yield connection
 
-    def view(self, connection: sqlite3.Connection) -> EnrollerView:
+    def view(self, connection: sqlite3.Connection) -> JoinedEnroller:
         """Join the request's transaction."""
         return self.enroller.using(JoinedSQLiteStore(connection))
 
@@ -139,7 +139,7 @@ def test_no_verb_of_a_view_judges(shop: Shop) -> None:
         view = shop.view(connection)
     for name in ("confirm", "verify", "check_key_copy", "purge_expired", "reseal", "using"):
         assert not hasattr(view, name)
-        assert not hasattr(AsyncEnrollerView, name)
+        assert not hasattr(AsyncJoinedEnroller, name)
 
 
 @pytest.mark.requirement("R-52")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from helpers.flows import USER, Make, fail, wrong_for
 from otp_enroll import Policy, errors
-from otp_enroll.core.budget import SECONDS_A_DAY, Budgets, CodeBudget, Waits
+from otp_enroll.core.budget import SECONDS_PER_DAY, Budgets, CodeBudget, Waits
 from otp_enroll.policy import AttemptBudget
 
 NOW = 1_800_000_000
@@ -89,10 +89,10 @@ def test_the_fiftieth_consecutive_failure_locks() -> None:
 @pytest.mark.requirement("R-68")
 def test_a_lock_outlives_further_failures() -> None:
     """No clock opens a lock: a failure long after it leaves it as it is."""
-    budget = CodeBudget(days=((NOW // SECONDS_A_DAY, 99),)).failed(NOW, BUDGET)
+    budget = CodeBudget(days=((NOW // SECONDS_PER_DAY, 99),)).failed(NOW, BUDGET)
     assert budget.locked
 
-    assert budget.failed(NOW + 400 * SECONDS_A_DAY, BUDGET).locked
+    assert budget.failed(NOW + 400 * SECONDS_PER_DAY, BUDGET).locked
 
 
 @pytest.mark.requirement("R-70", "R-71")
@@ -111,12 +111,12 @@ def test_successes_between_do_not_keep_an_account_from_the_lock() -> None:
 @pytest.mark.requirement("R-70")
 def test_failures_leave_the_count_after_thirty_days() -> None:
     """A day counts on itself and on the 29 after it; 99 failures then do not lock with one more."""
-    day = NOW // SECONDS_A_DAY
-    start = day * SECONDS_A_DAY
+    day = NOW // SECONDS_PER_DAY
+    start = day * SECONDS_PER_DAY
     old = CodeBudget(days=((day, 99),))
 
-    kept = old.failed(start + 30 * SECONDS_A_DAY - 1, BUDGET)
-    gone = old.failed(start + 30 * SECONDS_A_DAY, BUDGET)
+    kept = old.failed(start + 30 * SECONDS_PER_DAY - 1, BUDGET)
+    gone = old.failed(start + 30 * SECONDS_PER_DAY, BUDGET)
 
     assert (kept.locked, kept.failures_in_30_days) == (True, 100)
     assert (gone.locked, gone.failures_in_30_days) == (False, 1)
@@ -126,12 +126,12 @@ def test_failures_leave_the_count_after_thirty_days() -> None:
 @pytest.mark.requirement("R-70")
 def test_failures_are_counted_per_utc_day() -> None:
     """A failure in the last second of a day and one in the next stand on two days, oldest first."""
-    midnight = (NOW // SECONDS_A_DAY) * SECONDS_A_DAY
+    midnight = (NOW // SECONDS_PER_DAY) * SECONDS_PER_DAY
     budget = CodeBudget()
-    for now in (midnight - 1, midnight, midnight + SECONDS_A_DAY - 1):
+    for now in (midnight - 1, midnight, midnight + SECONDS_PER_DAY - 1):
         budget = budget.failed(now, BUDGET)
 
-    today = midnight // SECONDS_A_DAY
+    today = midnight // SECONDS_PER_DAY
     assert budget.days == ((today - 1, 1), (today, 2))
 
 
@@ -145,7 +145,7 @@ def test_the_tries_left_are_those_without_a_wait(failures: int, left: int) -> No
 @pytest.mark.requirement("R-70")
 def test_the_tries_left_end_with_the_thirty_days() -> None:
     """Close to the lock of 30 days, fewer tries are left than are free."""
-    budget = CodeBudget(days=((NOW // SECONDS_A_DAY, 98),))
+    budget = CodeBudget(days=((NOW // SECONDS_PER_DAY, 98),))
 
     assert (budget.attempts_left(BUDGET), budget.attempts_to_lock(BUDGET)) == (2, 2)
 
@@ -153,7 +153,7 @@ def test_the_tries_left_end_with_the_thirty_days() -> None:
 @pytest.mark.requirement("R-69")
 def test_a_clock_that_jumped_back_locks_nobody_out() -> None:
     """Seen from an earlier time, a wait is no longer than its length, and it runs down."""
-    waits = failed(8, since=NOW + 10 * 365 * SECONDS_A_DAY)
+    waits = failed(8, since=NOW + 10 * 365 * SECONDS_PER_DAY)
 
     assert waits.until(NOW, BUDGET) == NOW + 240
     rewound = waits.rewound(NOW)
@@ -174,14 +174,14 @@ def test_a_wait_that_runs_is_not_begun_anew() -> None:
 @pytest.mark.requirement("R-70")
 def test_failures_of_a_clock_that_was_ahead_count_as_today() -> None:
     """Days after today are not forgotten, and do not live longer than 30 days from now."""
-    today = NOW // SECONDS_A_DAY
+    today = NOW // SECONDS_PER_DAY
     ahead = CodeBudget(days=((today + 4000, 60), (today + 5000, 38)))
 
     budget = ahead.failed(NOW, BUDGET)
 
     assert budget.days == ((today, 99),)
     assert budget.failed(NOW, BUDGET).locked
-    assert budget.failed(NOW + 30 * SECONDS_A_DAY, BUDGET).failures_in_30_days == 1
+    assert budget.failed(NOW + 30 * SECONDS_PER_DAY, BUDGET).failures_in_30_days == 1
 
 
 @pytest.mark.requirement("R-68", "R-70")
@@ -204,7 +204,7 @@ def test_a_budget_counts_whatever_the_clock_does(steps: list[tuple[str, int]]) -
             continue
         budget = budget.failed(now, BUDGET)
         days = [day for day, _ in budget.days]
-        today = now // SECONDS_A_DAY
+        today = now // SECONDS_PER_DAY
         assert days == sorted(set(days))
         assert days[-1] == today
         assert days[0] > today - 30

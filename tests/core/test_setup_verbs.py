@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from otp_enroll.core.decision import Facts
 
 from helpers.flows import USER, VOUCHED, Make
 from otp_enroll import Policy, errors
 from otp_enroll.core import requests, setups
-from otp_enroll.core.decision import Facts
 from otp_enroll.core.states import Disabled, setup_of
 from otp_enroll.storage import codec
 

@@ -14,14 +14,21 @@ from otp_enroll import StoredEnrollment
 from otp_enroll.core.budget import Budgets, CodeBudget, Waits
 from otp_enroll.core.recovery import RecoverySet
 from otp_enroll.core.secret import Sealed
-from otp_enroll.core.states import Authenticator, Confirmed, Disabled, Enrollment, Pending, Setup
+from otp_enroll.core.states import (
+    Authenticator,
+    Confirmed,
+    Disabled,
+    EnrollmentState,
+    Pending,
+    StoredSetup,
+)
 from otp_enroll.errors import CorruptRecordError
 from otp_enroll.policy import Parameters
 from otp_enroll.storage.codec import Envelope, decode, encode
 
 # --- values of every state ---
 
-LAST_SECOND: Final = 253_402_300_799
+MAX_TIME: Final = 253_402_300_799
 """Of the year 9999: no later time can be told as a datetime."""
 NOW: Final = 1_800_000_000
 texts = st.text(max_size=20)
@@ -55,7 +62,7 @@ parameters = st.builds(
 )
 sealed_bytes = st.builds(Sealed, st.binary(min_size=1, max_size=80))
 setups = st.builds(
-    Setup,
+    StoredSetup,
     id_digest=st.binary(min_size=32, max_size=32),
     authenticator_id=texts.map(lambda text: "staged " + text),
     name=texts,
@@ -113,7 +120,7 @@ confirmed_states = st.builds(
     budgets=budgets,
     setup=st.none() | setups,
 )
-states: st.SearchStrategy[Enrollment] = st.one_of(
+states: st.SearchStrategy[EnrollmentState] = st.one_of(
     st.just(Disabled()), st.builds(Pending, setup=setups), confirmed_states
 )
 revisions = st.text("0123456789abcdef", min_size=32, max_size=32)
@@ -126,7 +133,7 @@ envelopes = st.builds(
 
 # --- records by hand ---
 
-SETUP: Final = Setup(
+SETUP: Final = StoredSetup(
     id_digest=bytes(range(32)),
     authenticator_id="id of the staged one",
     name="tablet",
@@ -184,7 +191,7 @@ CONFIRMED: Final = Confirmed(
 
 
 def written(
-    enrollment: Enrollment = CONFIRMED, envelope: Envelope | None = None, changed_at: int = NOW
+    enrollment: EnrollmentState = CONFIRMED, envelope: Envelope | None = None, changed_at: int = NOW
 ) -> StoredEnrollment:
     return encode(
         enrollment,
@@ -196,7 +203,7 @@ def written(
     )
 
 
-def document(enrollment: Enrollment = CONFIRMED, envelope: Envelope | None = None) -> Any:
+def document(enrollment: EnrollmentState = CONFIRMED, envelope: Envelope | None = None) -> Any:
     return json.loads(written(enrollment, envelope).document)
 
 

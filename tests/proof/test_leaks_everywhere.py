@@ -547,8 +547,8 @@ def test_objects_are_of_every_public_kind(things: Things) -> None:
     exported = {name for name in otp_enroll.__all__ if isinstance(getattr(otp_enroll, name), type)}
     protocols = {name for name in exported if getattr(vars(otp_enroll)[name], "_is_protocol", 0)}
     assert exported - protocols - there == {
-        "EnrollerView",
-        "AsyncEnrollerView",
+        "JoinedEnroller",
+        "AsyncJoinedEnroller",
     }  # they hold a store
 
 

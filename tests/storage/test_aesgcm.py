@@ -17,9 +17,9 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from otp_enroll.core.decision import ResealReport
 
 from otp_enroll import AsyncEnroller, Enroller, Unencrypted, errors
-from otp_enroll.core.decision import ResealReport
 from otp_enroll.core.oath import code_at, counter_at
 from otp_enroll.core.secret import Secret
 from otp_enroll.policy import Parameters

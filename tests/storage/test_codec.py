@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from helpers.flows import USER
 from helpers.records import (
     CONFIRMED,
-    LAST_SECOND,
+    MAX_TIME,
     NOW,
     SETUP,
     document,
@@ -29,7 +29,7 @@ from helpers.records import (
 from otp_enroll import Enroller, Unencrypted, errors
 from otp_enroll.core.oath import code_at
 from otp_enroll.core.secret import Secret
-from otp_enroll.core.states import Disabled, Enrollment, Pending, setup_of
+from otp_enroll.core.states import Disabled, EnrollmentState, Pending, setup_of
 from otp_enroll.errors import CorruptRecordError, RecordTooNewError
 from otp_enroll.policy import Parameters
 from otp_enroll.storage import codec
@@ -46,7 +46,7 @@ pytestmark = pytest.mark.requirement("R-93")
 @given(states, envelopes, revisions, times)
 @settings(deadline=None, max_examples=150)
 def test_every_state_comes_back(
-    enrollment: Enrollment, envelope: Envelope, revision: str, changed_at: int
+    enrollment: EnrollmentState, envelope: Envelope, revision: str, changed_at: int
 ) -> None:
     """What was encoded decodes to an equal state, with the envelope that belongs to it."""
     record = encode(
@@ -68,7 +68,9 @@ def test_every_state_comes_back(
 
 @given(states, envelopes)
 @settings(deadline=None, max_examples=50)
-def test_reading_and_writing_changes_nothing(enrollment: Enrollment, envelope: Envelope) -> None:
+def test_reading_and_writing_changes_nothing(
+    enrollment: EnrollmentState, envelope: Envelope
+) -> None:
     """A document that is read and written again is the same text."""
     first = written(enrollment, envelope)
     assert first == written(*decode(first))
@@ -79,7 +81,7 @@ def test_reading_and_writing_changes_nothing(enrollment: Enrollment, envelope: E
     [(Disabled(), "disabled"), (Pending(setup=SETUP), "pending"), (CONFIRMED, "confirmed")],
     ids=["disabled", "pending", "confirmed"],
 )
-def test_state_column(enrollment: Enrollment, word: str) -> None:
+def test_state_column(enrollment: EnrollmentState, word: str) -> None:
     """The state stands in a column of its own, for queries."""
     assert word == written(enrollment).state
 
@@ -258,11 +260,13 @@ def test_every_truncation_is_refused() -> None:
         (Disabled(), {"setup_expires_at": 0}),
         (replace(CONFIRMED, setup=None), {"setup_expires_at": 0}),
         (CONFIRMED, {"changed_at": -1}),
-        (CONFIRMED, {"changed_at": LAST_SECOND + 1}),
+        (CONFIRMED, {"changed_at": MAX_TIME + 1}),
     ],
     ids=range(13),
 )
-def test_columns_that_disagree_are_refused(enrollment: Enrollment, columns: dict[str, Any]) -> None:
+def test_columns_that_disagree_are_refused(
+    enrollment: EnrollmentState, columns: dict[str, Any]
+) -> None:
     """A column that does not say what the document says, or says no time, is damage."""
     fault = refused(replace(written(enrollment), **columns)).fault
     assert next(iter(columns)) in fault
@@ -270,7 +274,7 @@ def test_columns_that_disagree_are_refused(enrollment: Enrollment, columns: dict
 
 @given(states, envelopes)
 @settings(deadline=None, max_examples=30)
-def test_no_repr_shows_sealed_bytes(enrollment: Enrollment, envelope: Envelope) -> None:
+def test_no_repr_shows_sealed_bytes(enrollment: EnrollmentState, envelope: Envelope) -> None:
     """Neither a state nor its record nor its envelope shows what was sealed or carried along."""
     marked = replace(envelope, extra={"key of a newer version": "value of a newer version"})
     record = written(enrollment, marked)

@@ -14,10 +14,11 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from otp_enroll.storage.json_reader import Reader
 
 from helpers.flows import USER
 from helpers.records import (
-    LAST_SECOND,
+    MAX_TIME,
     NOW,
     at,
     changed,
@@ -34,7 +35,6 @@ from otp_enroll.core.states import Confirmed
 from otp_enroll.errors import CorruptRecordError, RecordTooNewError
 from otp_enroll.policy import Parameters
 from otp_enroll.storage.codec import decode
-from otp_enroll.storage.json_reader import Reader
 from otp_enroll.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.requirement("R-93")
@@ -200,7 +200,7 @@ OUT_OF_RANGE: Final[list[tuple[tuple[str | int, ...], object]]] = [
     (("budgets", "code", "days"), {"1": 0}),
     (("budgets", "code", "days"), {"1": True}),
     (("budgets", "code", "days"), {"7": 1, "07": 1}),
-    *[(place, LAST_SECOND + 1) for place in TIME_PLACES],
+    *[(place, MAX_TIME + 1) for place in TIME_PLACES],
 ]
 
 
@@ -360,7 +360,7 @@ def test_faults_name_the_place_and_not_the_value() -> None:
 
 # --- fuzz ---
 
-whole_numbers = st.integers(-3, 2**63) | st.sampled_from([LAST_SECOND, LAST_SECOND + 1, 2**62])
+whole_numbers = st.integers(-3, 2**63) | st.sampled_from([MAX_TIME, MAX_TIME + 1, 2**62])
 
 
 @st.composite

@@ -20,6 +20,8 @@ from otp_enroll.errors import NameTakenError, UnknownAuthenticatorError
 
 def check_accept(accept: object) -> tuple[str, ...]:
     """Check which kinds of code a page takes: one of the two, or both."""
+    if accept is METHODS:
+        return METHODS
     if isinstance(accept, str) or not isinstance(accept, Collection):
         raise TypeError("accept must be a collection of methods")
     given = cast("Collection[object]", accept)
@@ -53,7 +55,7 @@ class Verify(AccountVerb[Verification]):
     @property
     def accepted(self) -> tuple[str, ...]:
         """The kinds that the page takes."""
-        return tuple(self.accept)
+        return check_accept(self.accept)
 
     @property
     def spent_for(self) -> str:

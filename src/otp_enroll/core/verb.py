@@ -134,11 +134,13 @@ class Verb(ABC, Generic[AnswerT_co]):
         """
         self._set("user_id", check_text(self.user_id, "user_id", MAX_USER_ID))
         self._set("context", check_context(self.context))
-        if self.typed is not None and self.typed.kind == "not text":
+        typed = self.typed
+        if typed is not None and typed.kind == "not text":
             raise TypeError("a code must be a str")
 
     def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
+        if getattr(self, name) is not value:
+            object.__setattr__(self, name, value)
 
     @property
     def typed(self) -> TypedCode | None:
@@ -157,9 +159,10 @@ class Verb(ABC, Generic[AnswerT_co]):
             MalformedCodeError: With the number of digits that the policy's codes have, if it is
                 a code that is asked for.
         """
-        if self.typed is None or self.typed.kind in self.accepted:
+        typed, accepted = self.typed, self.accepted
+        if typed is None or typed.kind in accepted:
             return
-        expected = self.accepted[0] if len(self.accepted) == 1 else "either"
+        expected = accepted[0] if len(accepted) == 1 else "either"
         raise errors.MalformedCodeError(expected, None if expected == "recovery_code" else digits)
 
     def to_open(self, state: EnrollmentState) -> Iterable[tuple[str, Sealed]]:  # noqa: ARG002  # others look at it

@@ -173,7 +173,7 @@ def _upgrade(tree: object) -> Tree:
 def _parse(text: str) -> object:
     try:
         tree: object = _DECODER.decode(text)
-        if _MAY_BE_SURROGATE.search(text):
+        if ("\\u" in text or not text.isascii()) and _MAY_BE_SURROGATE.search(text):
             # A surrogate by itself is no text: no database and no page could take it.
             json.dumps(tree, ensure_ascii=False).encode()
     except (ValueError, RecursionError):

@@ -85,15 +85,16 @@ class Shape(Generic[T]):
         rows: Rows by name; a bare ``Kind`` is a row without a default.
     """
 
-    __slots__ = ("_inline", "_make", "_rows")
+    __slots__ = ("_inline", "_make", "_names", "_rows")
 
     def __init__(self, make: Callable[..., T], **rows: Row | Kind | Inline) -> None:
         self._make = make
-        self._rows = [
-            (name, *(row if isinstance(row, Row) else Row(row)))
-            for name, row in rows.items()
-            if not isinstance(row, Inline)
-        ]
+        self._names = frozenset(rows)
+        self._rows: list[tuple[str, Callable[[Any], Any], Callable[[Any], Any] | None, Any]] = []
+        for name, row in rows.items():
+            if not isinstance(row, Inline):
+                kind, default = row if isinstance(row, Row) else Row(row)
+                self._rows.append((name, kind.read, kind.write, default))
         self._inline = [(name, row) for name, row in rows.items() if isinstance(row, Inline)]
 
     def take(self, tree: Tree, **fields: object) -> T:
@@ -102,11 +103,11 @@ class Shape(Generic[T]):
         Raises:
             MisfitError: A value does not fit.
         """
-        for name, kind, default in self._rows:
+        for name, read, _, default in self._rows:
             value = tree.pop(name, _MISSING)
             if value is not _MISSING:
                 try:
-                    fields[name] = kind.read(value)
+                    fields[name] = read(value)
                 except MisfitError as misfit:
                     raise misfit.inside(f".{name}") from None
             elif default is not _MISSING:
@@ -122,7 +123,7 @@ class Shape(Generic[T]):
 
     def take_or(self, tree: Tree, default: T) -> T:
         """Take the object out of a tree, or return the default where no row of it is there."""
-        return self.take(tree) if any(row[0] in tree for row in self._rows) else default
+        return default if self._names.isdisjoint(tree) else self.take(tree)
 
     def read(self, value: object) -> T:
         """Read a whole JSON object, and keep what no row names as ``extra``.
@@ -136,11 +137,11 @@ class Shape(Generic[T]):
 
     def put(self, state: T, tree: Tree) -> Tree:
         """Write the object into a tree, but for what equals its default."""
-        for name, kind, default in self._rows:
+        for name, _, write, default in self._rows:
             value = getattr(state, name)
             if value is default or value == default:
                 continue
-            written = value if kind.write is None else kind.write(value)
+            written = value if write is None else write(value)
             if written is not None:
                 tree[name] = written
         for name, inline in self._inline:
@@ -169,10 +170,7 @@ def _exactly(kind: type[T]) -> Callable[[object], T]:
 
 
 def whole(*, low: int = 0, high: int = MAX_INT) -> Kind:
-    """A whole number. One above the bound is written as the bound.
-
-    One more than a damaged row holds may be more than is read, and nobody could get in again.
-    """
+    """A whole number from ``low`` to ``high``."""
 
     def read(value: object) -> int:
         if type(value) is not int:
@@ -181,7 +179,12 @@ def whole(*, low: int = 0, high: int = MAX_INT) -> Kind:
             raise MisfitError("is out of range")
         return value
 
-    return Kind(read, lambda number: min(number, high))
+    return Kind(read)
+
+
+def _cap(number: int) -> int:
+    # One more than a damaged row holds may be more than is read, and nobody could get in again.
+    return min(number, MAX_INT)
 
 
 def raw(*, length: int | None = None, wrap: Callable[[bytes], Any] | None = None) -> Kind:
@@ -227,6 +230,7 @@ TEXT: Final = Kind(_text)
 FLAG: Final = Kind(_exactly(bool))
 TIME: Final = whole(high=MAX_TIME)
 COUNT: Final = whole()
+FAILURES: Final = Kind(COUNT.read, _cap)
 
 
 def _read_texts(value: object) -> tuple[str, ...]:
@@ -244,14 +248,14 @@ def _read_days(value: object) -> tuple[tuple[int, int], ...]:
         if not _DAY.fullmatch(day):
             raise MisfitError("has a key that is no day")
         try:
-            days.append((int(day), _failures.read(count)))
+            days.append((int(day), _per_day.read(count)))
         except MisfitError as misfit:
             raise misfit.inside(f".{day}") from None
     return tuple(sorted(days))
 
 
 def _write_days(days: tuple[tuple[int, int], ...]) -> dict[str, int]:
-    return {str(day): min(count, MAX_INT) for day, count in days}
+    return {str(day): _cap(count) for day, count in days}
 
 
 def _read_spent(value: object) -> tuple[bool, ...]:
@@ -265,7 +269,7 @@ def _write_spent(spent: tuple[bool, ...]) -> str | None:
     return "".join("1" if used else "0" for used in spent) if True in spent else None
 
 
-_failures: Final = whole(low=1)
+_per_day: Final = whole(low=1)
 
 TEXTS: Final = Kind(_read_texts, list)
 
@@ -287,7 +291,7 @@ def _confirmed(*, authenticators: tuple[Authenticator, ...], **rest: Any) -> Con
 
 _SEALED: Final = raw(wrap=Sealed)
 _NAME: Final = Row(TEXT, DEFAULT_NAME)
-_GENERATION: Final = Row(whole(low=1), 1)
+_GENERATION: Final = Row(Kind(whole(low=1).read, _cap), 1)
 
 PARAMETERS: Final = Shape(
     Parameters,
@@ -320,7 +324,7 @@ SETUP: Final = Shape(
     issuer=TEXT,
     account_name=TEXT,
     expires_at=TIME,
-    failures=Row(COUNT, 0),
+    failures=Row(FAILURES, 0),
     copy_checked=Row(FLAG, default=False),
     generation=_GENERATION,
 )
@@ -332,7 +336,7 @@ RECOVERY: Final = Shape(
     spent=Row(Kind(_read_spent, _write_spent), None),
 )
 
-WAITS: Final = Shape(Waits, failures=Row(COUNT, 0), since=Row(COUNT, 0))
+WAITS: Final = Shape(Waits, failures=Row(FAILURES, 0), since=Row(COUNT, 0))
 
 CODE_BUDGET: Final = Shape(
     CodeBudget,
