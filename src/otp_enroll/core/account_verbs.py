@@ -8,8 +8,8 @@ from typing import ClassVar, cast
 
 from otp_enroll import events
 from otp_enroll.core.confirm import issue_recovery_codes
-from otp_enroll.core.judging import judge
-from otp_enroll.core.proofs import Proving, Verification, secrets_for
+from otp_enroll.core.judging import judge, secrets_for
+from otp_enroll.core.proofs import Proving, Verification
 from otp_enroll.core.recovery import CodesShown
 from otp_enroll.core.secret import Sealed
 from otp_enroll.core.states import Authenticator, Confirmed, Disabled, EnrollmentState, aware
@@ -20,8 +20,6 @@ from otp_enroll.errors import NameTakenError, UnknownAuthenticatorError
 
 def check_accept(accept: object) -> tuple[str, ...]:
     """Check which kinds of code a page takes: one of the two, or both."""
-    if accept is METHODS:
-        return METHODS
     if isinstance(accept, str) or not isinstance(accept, Collection):
         raise TypeError("accept must be a collection of methods")
     given = cast("Collection[object]", accept)
@@ -44,8 +42,11 @@ class Verify(AccountVerb[Verification]):
     def check(self) -> None:
         """As ``Verb.check``."""
         AccountVerb.check(self)
-        self._set("purpose", check_text(self.purpose, "purpose", MAX_PURPOSE))
-        self._set("accept", check_accept(self.accept))
+        purpose = check_text(self.purpose, "purpose", MAX_PURPOSE)
+        if purpose is not self.purpose:
+            self._set("purpose", purpose)
+        if self.accept is not METHODS:
+            self._set("accept", check_accept(self.accept))
 
     @property
     def typed(self) -> TypedCode:
@@ -53,9 +54,9 @@ class Verify(AccountVerb[Verification]):
         return self.code
 
     @property
-    def accepted(self) -> tuple[str, ...]:
+    def accepted(self) -> Collection[str]:
         """The kinds that the page takes."""
-        return check_accept(self.accept)
+        return self.accept
 
     @property
     def spent_for(self) -> str:

@@ -5,7 +5,7 @@ The swap is one state, which one write stores.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
@@ -72,7 +72,7 @@ class Confirm(SetupVerb[SetupConfirmed]):
         return self.code
 
     @property
-    def accepted(self) -> tuple[str, ...]:
+    def accepted(self) -> Collection[str]:
         """No recovery code proves a new secret."""
         return ("code",)
 
