@@ -1,4 +1,4 @@
-"""What an app's database and key service must be able to do: the three protocols and the record."""
+"""What an app's database and key service must do: the protocols, the record, and failures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final, Protocol, runtime_checkable
 
 from otp_enroll.core.arguments import LONGEST_USER_ID
+from otp_enroll.errors import EnrollmentError, StorageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +31,31 @@ class StoredEnrollment:
     document: str = field(repr=False)
 
 
-FIELDS: Final = tuple(one.name for one in fields(StoredEnrollment))
+FIELDS: Final = tuple(column.name for column in fields(StoredEnrollment))
 """The names of a record's fields, for columns and keys."""
 
 LENGTHS: Final = {"user_id": LONGEST_USER_ID, "revision": 32, "state": 9}
 """How many characters a field has at most. A document may be of any length."""
 
 
+class storage_errors:  # noqa: N801  # called in a with statement, as contextlib.suppress is
+    """Turn what a store raises into a ``StorageError``, with the cause and not its text.
+
+    The library's own errors pass. It is no generator because every code passes it twice.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, EnrollmentError):
+            raise StorageError from error
+
+
 class EnrollmentStore(Protocol):
-    """What an adapter writes. ``otp_enroll.testing`` checks it."""
+    """The methods an adapter implements. ``otp_enroll.testing`` checks them."""
 
     @property
     def joined(self) -> bool:
@@ -74,7 +91,7 @@ class EnrollmentStore(Protocol):
 
 
 class AsyncEnrollmentStore(Protocol):
-    """The same, awaited."""
+    """As ``EnrollmentStore``, awaited."""
 
     @property
     def joined(self) -> bool:
@@ -115,14 +132,14 @@ class ListingStore(EnrollmentStore, Protocol):
             state: Only records of this state.
             setup_expired_before: Only records whose setup expires before this Unix second.
             after: Only ids that come after this one. It was the last of the page before.
-            limit: At most so many. Fewer mean that no more are left: ``reseal`` would report that
-                it is complete, and an old key be thrown away.
+            limit: How many at most. Fewer mean that none are left: ``reseal`` then reports that
+                it is complete, and an old key may be thrown away.
         """
         ...
 
 
 class AsyncListingStore(AsyncEnrollmentStore, Protocol):
-    """The same, awaited."""
+    """As ``ListingStore``, awaited."""
 
     async def user_ids(
         self,
@@ -137,7 +154,7 @@ class AsyncListingStore(AsyncEnrollmentStore, Protocol):
 
 
 class SecretCipher(Protocol):
-    """What seals secrets. Local and quick: a key service wraps the keys when the app starts.
+    """Seals and opens secrets. Local and quick: a key service wraps the keys at start-up.
 
     ``context`` binds a ciphertext to its user and authenticator: opening it elsewhere fails.
     """
@@ -151,36 +168,36 @@ class SecretCipher(Protocol):
         ...
 
     def needs_reseal(self, sealed: bytes) -> bool:
-        """Tell whether ``seal`` would use another key by now."""
+        """Return whether ``seal`` would use another key by now."""
         ...
 
 
 @runtime_checkable
 class KeyNamingCipher(SecretCipher, Protocol):
-    """A cipher that can tell which key a secret needs, so that ``reseal`` counts rows by key."""
+    """A cipher that names the key that a secret needs, so that ``reseal`` counts rows by key."""
 
     def key_id_of(self, sealed: bytes) -> str | None:
-        """Return the id of the key that opens this, also of one that is not there.
+        """Return the id of the key that opens this, even if that key is not at hand.
 
-        ``None`` is none: it is not encrypted, or another cipher sealed it.
+        ``None`` means no key: it is not encrypted, or another cipher sealed it.
         """
         ...
 
 
 UNENCRYPTED_MARK = b"\0"
-"""The first byte of what ``Unencrypted`` stored, so that a real cipher can tell."""
+"""The first byte of what ``Unencrypted`` stored, by which a real cipher recognises it."""
 
 
 class Unencrypted:
-    """No encryption: whoever reads the database has every secret. For tests and first steps.
+    """No encryption: anyone who reads the database has every secret. For tests and first steps.
 
-    A ciphertext is not bound to its row either. Use ``storage.aesgcm.AESGCMKeyRing``.
+    Nor is a secret bound to its row. In production use ``storage.aesgcm.AESGCMKeyRing``.
     """
 
     __slots__ = ()
 
     def seal(self, plaintext: bytes, *, context: bytes) -> bytes:  # noqa: ARG002  # nothing binds it
-        """Mark the plaintext as what it is."""
+        """Mark the plaintext as unencrypted."""
         return UNENCRYPTED_MARK + plaintext
 
     def open(self, sealed: bytes, *, context: bytes) -> bytes:  # noqa: ARG002  # nothing binds it
