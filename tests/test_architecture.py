@@ -18,7 +18,7 @@ PROJECT = ROOT.parent.parent
 
 # Each floor may import those before it and, within it, whatever makes no cycle.
 FLOORS: list[tuple[str, ...]] = [
-    ("errors", "events", "policy"),
+    ("errors", "events", "policy", "extras"),
     ("core",),
     (
         "provisioning",
