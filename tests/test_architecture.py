@@ -8,95 +8,24 @@ import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
+import draw_floors
 import otp_enroll
+from helpers.house import (
+    LEAVES,
+    MODULES,
+    ROOT,
+    THIRD_PARTIES,
+    floor_of,
+    imports_of,
+    inner_imports,
+    room_of,
+)
 
-ROOT = Path(otp_enroll.__file__).parent
 PROJECT = ROOT.parent.parent
-
-# Each floor may import those before it and, within it, whatever makes no cycle.
-FLOORS: list[tuple[str, ...]] = [
-    ("errors", "events", "policy", "extras"),
-    ("core",),
-    (
-        "provisioning",
-        "storage",
-        "storage.protocol",
-        "storage.sql",
-        "storage.json_reader",
-        "storage.document",
-        "storage.codec",
-    ),
-    ("messages",),
-    ("display",),
-    ("settings", "attempt"),
-    ("verbs", "view", "maintenance"),
-    ("enroller",),
-    ("__init__",),
-]
-LEAVES = (
-    "storage.memory", "storage.sqlite", "storage.sqlalchemy", "storage.redis", "storage.aesgcm",
-    "django", "testing",
-)  # fmt: skip
-THIRD_PARTIES = {
-    "core": {"pyotp", "typing_extensions"},
-    "provisioning": {"segno", "typing_extensions"},
-    "storage.sqlalchemy": {"sqlalchemy", "typing_extensions"},
-    "storage.redis": {"redis", "typing_extensions"},
-    "storage.aesgcm": {"cryptography", "typing_extensions"},
-    "django": {"django", "asgiref", "typing_extensions"},  # asgiref is a part of Django
-}
-
-
-def module_of(path: Path) -> str:
-    """Return a file's module name below the package."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
-
-
-MODULES = {module_of(path): path for path in sorted(ROOT.rglob("*.py"))}
-
-
-def imports_of(path: Path) -> set[str]:
-    """Return all modules that a file imports, in functions and under TYPE_CHECKING too."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            assert node.level == 0, f"{path}: a relative import hides its floor"
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            files = {name for name in names if name.removeprefix("otp_enroll.") in MODULES}
-            found |= files or {node.module}
-    return found
-
-
-def inner_imports(path: Path) -> set[str]:
-    """Return the package's own modules that a file imports."""
-    names = {
-        name.removeprefix("otp_enroll.")
-        for name in imports_of(path)
-        if name.startswith("otp_enroll.")
-    }
-    return {name for name in names if name in MODULES}
-
-
-def room_of(module: str) -> str:
-    """Return the room of FLOORS, LEAVES or THIRD_PARTIES that a module stands in."""
-    rooms = [*(room for floor in FLOORS for room in floor), *LEAVES]
-    fitting = [room for room in rooms if module == room or module.startswith(room + ".")]
-    assert fitting, f"{MODULES[module]} stands in no room of the house"
-    return max(fitting, key=len)
-
-
-def floor_of(module: str) -> int:
-    """Return how high a module stands; leaves stand above all, but for the front door."""
-    room = room_of(module)
-    if room in LEAVES:
-        return len(FLOORS)
-    return next(n for n, floor in enumerate(FLOORS) if room in floor)
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
@@ -121,14 +50,30 @@ def test_there_is_no_import_cycle() -> None:
         raise AssertionError(f"import cycle: {' -> '.join(cycle.args[1])}") from None
 
 
+def test_picture_shows_the_imports() -> None:
+    """Each arrow of the picture is an import, and each import follows the arrows down."""
+    arrows: dict[str, set[str]] = {}
+    for arrow in ET.parse(draw_floors.PICTURE).iterfind("{*}g[@data-from]"):  # noqa: S314  # our own file
+        arrows.setdefault(arrow.attrib["data-from"], set()).add(arrow.attrib["data-to"])
+    imports: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        rooms = {room_of(imported) for imported in inner_imports(path)}
+        imports.setdefault(room_of(module), set()).update(rooms - {room_of(module)})
+    for room, targets in imports.items():
+        assert arrows.get(room, set()) <= targets
+        reached = arrows.get(room, set())
+        for _ in imports:
+            reached = reached.union(*(arrows.get(one, set()) for one in reached))
+        assert targets <= reached, f"the picture does not lead from {room} to all that it imports"
+    assert set(arrows) <= set(imports)
+
+
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_third_parties_stay_in_their_rooms(module: str) -> None:
     """A file imports the standard library and the third parties of its room, and no others."""
     allowed = THIRD_PARTIES.get(room_of(module), {"typing_extensions"})
     names = {name.partition(".")[0] for name in imports_of(MODULES[module])}
     foreign = names - set(sys.stdlib_module_names) - {"otp_enroll"}
-    if room_of(module) == "testing":
-        allowed = allowed | {"pytest"}
     assert foreign <= allowed, f"{MODULES[module]} imports {sorted(foreign - allowed)}"
 
 

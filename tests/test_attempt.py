@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -10,25 +9,12 @@ from typing import Any
 
 import pytest
 
-from otp_enroll import (
-    AsyncEnroller,
-    Enroller,
-    Override,
-    Policy,
-    StoredEnrollment,
-    Unencrypted,
-    errors,
-)
+from helpers.flows import USER, VOUCHED, PlainStore, build, wrong_for
+from otp_enroll import StoredEnrollment, errors
 from otp_enroll.attempt import Attempt
 from otp_enroll.core import requests, setups, status
-from otp_enroll.core.decision import Facts
-from otp_enroll.core.states import Disabled
 from otp_enroll.storage import codec
-from otp_enroll.storage.memory import AsyncMemoryStore, MemoryStore
-
-USER = "user-42"
-VOUCHED = Override(actor="help desk", reason="re-authenticated")
-Make = Callable[..., Any]
+from otp_enroll.storage.memory import MemoryStore
 
 
 def counted(flow: Any, act: Callable[[], object]) -> tuple[int, int]:
@@ -71,18 +57,10 @@ def test_what_writes_nothing_saves_nothing(flow: Any) -> None:
     assert counted(flow, lambda: flow.enroller.resume(USER, setup_id=setup.id)) == (1, 0)
     assert counted(flow, lambda: flow.enroller.status(USER)) == (1, 0)
     assert counted(flow, lambda: flow.enroller.disable(USER)) == (1, 0)
-    near = {phone.code(n) for n in range(-3, 4)}
-    wrong = next(f"{n:06d}" for n in range(100) if f"{n:06d}" not in near)
+    wrong = wrong_for(phone)
     for _ in range(5):
         assert counted(flow, lambda: flow.enroller.verify(USER, wrong)) == (1, 1)
     assert counted(flow, lambda: flow.enroller.verify(USER, wrong)) == (1, 0)
-
-
-def test_document_of_a_confirmed_account_is_small(flow: Any) -> None:
-    """With ten recovery codes and a long name the document stays under 2 KB."""
-    flow.enroll()
-    flow.enroller.rename(USER, "default", "گوشی" * 16)
-    assert len(flow.store.load(USER).document) < 2048
 
 
 class RivalStore(MemoryStore):
@@ -103,12 +81,6 @@ class RivalStore(MemoryStore):
         return super().save(record, expected=expected)
 
 
-def build(store: Any, flow: Any, **changes: Any) -> Enroller:
-    """Build an enroller over another store with the flow's clock."""
-    settings: dict[str, Any] = {"issuer": "Exir", "cipher": Unencrypted(), "clock": flow.clock}
-    return Enroller(store, **(settings | changes))
-
-
 def test_refused_save_is_decided_anew_after_a_growing_pause(flow: Any) -> None:
     """Each refusal waits a random part of 5 ms, doubling to 100 ms, and the tenth try may win."""
     slept: list[float] = []
@@ -125,6 +97,19 @@ def test_clock_is_read_once_however_often_is_tried(flow: Any) -> None:
     times = iter([flow.clock()])
     build(RivalStore(9), flow, clock=lambda: next(times)).begin(USER, account_name="sara")
     assert list(times) == []
+
+
+@pytest.mark.requirement("R-62")
+@pytest.mark.parametrize("reading", [float("nan"), float("inf"), -1.0, 1e18])
+def test_clock_that_tells_no_time_judges_nothing(reading: float, flow: Any) -> None:
+    """A reading that is no time of this era is an error before anything is loaded."""
+    phone, _ = flow.enroll()
+    code = phone.code()
+    flow.clock.now = reading
+    loads = flow.store.loads
+    with pytest.raises(errors.ServerClockError):
+        flow.enroller.verify(USER, code)
+    assert flow.store.loads == loads
 
 
 def test_pauses_use_the_whole_of_their_range(flow: Any) -> None:
@@ -200,7 +185,7 @@ def test_own_write_is_recognised_under_the_writes_of_others(others: int, flow: A
     assert codes is not None
     flow.clock.advance(30)
     rival = build(MemoryStore(), flow)
-    rival._store = _Plain(store)
+    rival._store = PlainStore(store)
 
     def interfere() -> None:
         for n in range(others):
@@ -209,20 +194,6 @@ def test_own_write_is_recognised_under_the_writes_of_others(others: int, flow: A
     store.between = interfere
     assert enroller.verify(USER, phone.code()).method == "code"
     assert rival.status(USER).recovery_codes_left == 10 - others
-
-
-class _Plain:
-    """The rows of another store, saved once."""
-
-    joined = False
-
-    def __init__(self, store: MemoryStore) -> None:
-        self._rows = store
-        self.load = store.load
-        self.delete = store.delete
-
-    def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
-        return MemoryStore.save(self._rows, record, expected=expected)
 
 
 def test_last_refused_save_is_looked_up_too(flow: Any) -> None:
@@ -384,359 +355,6 @@ def test_newer_and_damaged_records_are_errors(flow: Any) -> None:
         assert flow.store.load(USER) == changed
 
 
-@pytest.mark.requirement("R-01")
-@pytest.mark.regression_of("B-40")
-def test_injected_bytes_are_the_only_randomness(flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With every other source broken the flow works on the injected one, and is repeatable."""
-    import os  # noqa: PLC0415  # broken here alone
-    import random  # noqa: PLC0415  # the same
-    import secrets  # noqa: PLC0415  # the same
-
-    def broken(*args: object) -> Any:
-        raise AssertionError("another source of randomness was used")
-
-    for module, names in (
-        (random, ("random", "randbytes")),
-        (secrets, ("token_bytes",)),
-        (os, ("urandom",)),
-    ):
-        for name in names:
-            monkeypatch.setattr(module, name, broken)
-
-    def life() -> list[str]:
-        drawn = iter(range(1, 100))
-        store = MemoryStore()
-        enroller = build(store, flow, random_bytes=lambda length: bytes([next(drawn)]) * length)
-        setup = enroller.begin(USER, account_name="sara")
-        confirmation = enroller.confirm(USER, flow.phone(setup).code(), setup_id=setup.id)
-        return [setup.key, setup.id, *(confirmation.recovery_codes or ())]
-
-    assert life() == life()
-
-
-@pytest.mark.regression_of("B-40")
-@pytest.mark.parametrize("short", [b"", b"\1" * 10, bytearray(20), "x" * 20])
-def test_short_read_of_randomness_is_an_error(short: Any, flow: Any) -> None:
-    """A source that gives fewer bytes, or something else, makes no secret."""
-    enroller = build(MemoryStore(), flow, random_bytes=lambda length: short)
-    with pytest.raises(ValueError, match="random_bytes must return exactly"):
-        enroller.begin(USER, account_name="sara")
-    assert enroller.status(USER).state == "disabled"
-
-
-class BadCipher:
-    """A cipher that raises, or returns something that is no ciphertext."""
-
-    def __init__(self, **returns: Any) -> None:
-        self._returns = returns
-
-    def _act(self, verb: str, otherwise: Any) -> Any:
-        if verb not in self._returns:
-            return otherwise
-        if isinstance(self._returns[verb], Exception):
-            raise self._returns[verb]
-        return self._returns[verb]
-
-    def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
-        sealed: bytes = self._act("seal", b"\0" + plaintext)
-        return sealed
-
-    def open(self, sealed: bytes, *, context: bytes) -> bytes:
-        opened: bytes = self._act("open", sealed[1:])
-        return opened
-
-    def needs_reseal(self, sealed: bytes) -> bool:
-        needed: bool = self._act("needs_reseal", otherwise=False)
-        return needed
-
-
-@pytest.mark.regression_of("B-38")
-@pytest.mark.parametrize("returned", [RuntimeError("boom"), None, "text", 7])
-def test_cipher_that_cannot_seal_makes_no_setup(returned: Any, flow: Any) -> None:
-    """A secret that cannot be sealed is not stored, and not shown."""
-    enroller = build(MemoryStore(), flow, cipher=BadCipher(seal=returned))
-    with pytest.raises(errors.UnreadableSecretError):
-        enroller.begin(USER, account_name="sara")
-    assert enroller.status(USER).state == "disabled"
-
-
-@pytest.mark.requirement("R-62")
-@pytest.mark.regression_of("B-38")
-@pytest.mark.parametrize(
-    ("verb", "returned"),
-    [
-        ("open", RuntimeError("boom")),
-        ("open", None),
-        ("open", "a text of twenty let"),
-        ("open", b"too short"),
-    ],
-)
-def test_cipher_that_cannot_open_judges_nothing(verb: str, returned: Any, flow: Any) -> None:
-    """Whatever the cipher does wrong, a right code is an error and is not spent."""
-    phone, _ = flow.enroll()
-    stored = flow.store.load(USER)
-    broken = flow.another(cipher=BadCipher(**{verb: returned}))
-    with pytest.raises(errors.UnreadableSecretError):
-        broken.verify(USER, phone.code())
-    assert flow.store.load(USER) == stored
-    flow.enroller.verify(USER, phone.code())
-
-
-@pytest.mark.regression_of("B-38")
-@pytest.mark.parametrize(
-    "broken", [{"needs_reseal": RuntimeError("boom")}, {"needs_reseal": True, "seal": None}]
-)
-def test_failed_resealing_on_the_way_fails_no_login(broken: dict[str, Any], flow: Any) -> None:
-    """That a secret cannot be sealed anew is no reason to refuse a code; maintenance says so."""
-    phone, _ = flow.enroll()
-    enroller = flow.another(cipher=BadCipher(**broken))
-    assert enroller.verify(USER, phone.code()).method == "code"
-    report = enroller.reseal()
-    assert (report.resealed, report.unreadable) == (0, 1)
-
-
-def test_begin_without_a_proof_seals_nothing(flow: Any) -> None:
-    """A refused begin says why it is refused, also when the cipher could not seal."""
-    flow.enroll()
-    enroller = flow.another(cipher=BadCipher(seal=RuntimeError("boom")))
-    with pytest.raises(errors.ProofRequiredError):
-        enroller.begin(USER, account_name="sara")
-
-
-@pytest.mark.requirement("R-96")
-def test_listener_that_raises_undoes_nothing(flow: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """What a listener raises is logged on otp_enroll, and the change and the answer stand."""
-
-    def listener(event: object) -> None:
-        raise RuntimeError("mail server is down")
-
-    enroller = flow.another(on_event=listener)
-    setup = enroller.begin(USER, account_name="sara")
-    assert enroller.resume(USER, setup_id=setup.id).key == setup.key
-    assert {record.name for record in caplog.records} == {"otp_enroll"}
-    assert "mail server is down" in caplog.text
-
-
-def test_no_listener_is_needed(flow: Any) -> None:
-    """Without on_event everything works and nothing is told."""
-    enroller = flow.another(on_event=None)
-    enroller.begin(USER, account_name="sara")
-    assert flow.told == []
-
-
-@pytest.mark.requirement("R-92")
-def test_enroller_refuses_what_cannot_serve() -> None:
-    """A missing cipher, a joined store, a store of the other flavour: refused when it is built."""
-
-    class NoJoined:
-        load = save = delete = print
-
-    good: dict[str, Any] = {"issuer": "Exir", "cipher": Unencrypted()}
-    flavours: list[tuple[Any, Any]] = [(Enroller, MemoryStore), (AsyncEnroller, AsyncMemoryStore)]
-    for flavour, store_type in flavours:
-        with pytest.raises(TypeError, match="cipher"):
-            flavour(store_type(), issuer="Exir")
-        joined = store_type()
-        joined.joined = True
-        with pytest.raises(ValueError, match=r"pass this one to using\(\)"):
-            flavour(joined, **good)
-        for store in (None, object(), NoJoined()):
-            with pytest.raises(TypeError, match="store"):
-                flavour(store, **good)
-        for wrong in (
-            {"cipher": None},
-            {"cipher": object()},
-            {"policy": None},
-            {"policy": {"digits": 8}},
-            {"clock": None},
-            {"random_bytes": 7},
-            {"issuer": None},
-            {"issuer": b"Exir"},
-            {"on_event": "events.log"},
-        ):
-            with pytest.raises(TypeError, match=next(iter(wrong))):
-                flavour(store_type(), **(good | wrong))
-        for issuer in ("", "  ", "a:b", "a\nb", "u\u202eevil", "x" * 65, "\ud800"):
-            with pytest.raises(ValueError, match="issuer"):
-                flavour(store_type(), **(good | {"issuer": issuer}))
-    with pytest.raises(TypeError, match="this store is for AsyncEnroller"):
-        Enroller(AsyncMemoryStore(), **good)  # type: ignore[arg-type]  # refused at run time
-    with pytest.raises(TypeError, match="this store is for Enroller"):
-        AsyncEnroller(MemoryStore(), **good)  # type: ignore[arg-type]  # refused at run time
-
-
-def test_flavours_have_the_same_verbs_and_signatures() -> None:
-    """Enroller and AsyncEnroller differ in the awaiting alone."""
-    plain = dict(inspect.getmembers(Enroller, inspect.isfunction))
-    awaited = dict(inspect.getmembers(AsyncEnroller, inspect.isfunction))
-    assert set(plain) == set(awaited)
-    for name, function in plain.items():
-        if name in {"__init__", "_ids", "_admitted", "using"}:
-            continue
-        assert inspect.iscoroutinefunction(awaited[name]), name
-        assert inspect.signature(function) == inspect.signature(awaited[name]), name
-    parameters = [list(inspect.signature(f.__init__).parameters) for f in (Enroller, AsyncEnroller)]
-    assert parameters[0] == parameters[1]
-
-
-def test_maintenance_wants_a_store_that_lists_and_a_sensible_limit(flow: Any) -> None:
-    """Without user_ids, and with a limit that is none, maintenance refuses and does nothing."""
-    bare = flow.another()
-    bare._store = _Plain(flow.store)
-    for act in (bare.purge_expired, bare.reseal):
-        with pytest.raises(TypeError, match="user_ids"):
-            act()
-    for limit, expected in ((0, ValueError), (-1, ValueError), (True, TypeError), ("1", TypeError)):
-        for act in (flow.enroller.purge_expired, flow.enroller.reseal):
-            with pytest.raises(expected):
-                act(limit=limit)
-
-
-def test_maintenance_reads_page_after_page(flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More accounts than a page holds are all reached, each once."""
-    monkeypatch.setattr("otp_enroll.maintenance.PAGE", 3)
-    for number in range(9):
-        flow.enroller.begin(f"user-{number}", account_name="sara")
-    assert flow.enroller.reseal().examined == 9
-    flow.clock.advance(900)
-    assert flow.enroller.purge_expired() == 9
-
-
-def test_maintenance_ends_on_a_store_that_begins_anew(
-    flow: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A listing that does not look at where to start is an error, and no endless round."""
-    monkeypatch.setattr("otp_enroll.maintenance.PAGE", 2)
-    for number in range(3):
-        flow.enroller.begin(f"user-{number}", account_name="sara")
-    whole = flow.store.user_ids
-    flow.store.user_ids = lambda after=None, **wanted: whole(**wanted)
-    with pytest.raises(errors.AdapterError) as refused:
-        flow.enroller.reseal()
-    assert refused.value.fault == "user_ids returned the id that it was to start after"
-
-
-class _Rotating(Unencrypted):
-    """A cipher with one byte for the key; of lost keys it opens nothing."""
-
-    def __init__(self) -> None:
-        self.key = 1
-        self.lost: set[int] = set()
-
-    def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
-        return bytes([self.key]) + plaintext
-
-    def open(self, sealed: bytes, *, context: bytes) -> bytes:
-        if sealed[0] in self.lost:
-            raise KeyError
-        return sealed[1:]
-
-    def needs_reseal(self, sealed: bytes) -> bool:
-        return sealed[0] != self.key
-
-
-class _Unsure(_Rotating):
-    """The same; of what a lost key sealed it cannot even say whether it is stale."""
-
-    def needs_reseal(self, sealed: bytes) -> bool:
-        if sealed[0] in self.lost:
-            raise KeyError
-        return super().needs_reseal(sealed)
-
-
-@pytest.mark.parametrize("cipher", [_Rotating, _Unsure])
-def test_resealing_drops_an_expired_setup_and_seals_the_rest(make_flow: Make, cipher: Any) -> None:
-    """An expired setup under a lost key is no secret to be sealed anew; the working one is."""
-    flow = make_flow(cipher=cipher())
-    phone, _ = flow.enroll()
-    flow.cipher.key = 2
-    flow.enroller.begin(USER, account_name="sara", proof=VOUCHED)
-    flow.clock.advance(900)
-    flow.cipher.key, flow.cipher.lost = 3, {2}
-    report = flow.enroller.reseal()
-    assert (report.resealed, report.unreadable, report.complete) == (1, 0, True)
-    flow.cipher.lost = {1, 2}
-    flow.enroller.verify(USER, phone.code())
-
-
-@pytest.mark.parametrize("lost", [set(), {2}])
-def test_resealing_writes_nothing_for_an_expired_setup(make_flow: Make, lost: set[int]) -> None:
-    """Where only an expired setup is of an older key, the row is neither written nor counted."""
-    flow = make_flow(cipher=_Rotating())
-    flow.cipher.key = 3
-    flow.enroll()
-    flow.cipher.key = 2
-    flow.enroller.begin(USER, account_name="sara", proof=VOUCHED)
-    flow.clock.advance(900)
-    flow.cipher.key, flow.cipher.lost = 3, lost
-    stored = flow.store.load(USER)
-    report = flow.enroller.reseal()
-    assert (report.resealed, report.unreadable, report.complete) == (0, 0, True)
-    assert flow.store.load(USER) == stored
-
-
-def test_resealing_opens_what_an_older_key_sealed_and_nothing_else(make_flow: Make) -> None:
-    """A row of the newest key is not written, and a lost key leaves its row as it was."""
-    flow = make_flow(cipher=_Rotating())
-    flow.enroll()
-    stored = flow.store.load(USER)
-    report = flow.enroller.reseal()
-    assert (report.resealed, report.unreadable) == (0, 0)
-    flow.cipher.key, flow.cipher.lost = 2, {1}
-    report = flow.enroller.reseal()
-    assert (report.resealed, report.unreadable, report.keys_needed) == (0, 1, {})
-    assert flow.store.load(USER) == stored
-
-
-class _Naming(_Rotating):
-    """A cipher that names its keys, but for one at which it fails."""
-
-    def key_id_of(self, sealed: bytes) -> str:
-        return {1: "first", 2: "second"}[sealed[0]]
-
-
-@pytest.mark.requirement("R-91")
-def test_resealing_counts_by_key_what_the_cipher_names(make_flow: Make) -> None:
-    """Rows are counted by the key that they need; one without a name is passed over."""
-    flow = make_flow(cipher=_Naming())
-    for number, key in enumerate((1, 2, 2, 3, 4)):
-        flow.cipher.key = key
-        flow.enroller.begin(f"user-{number}", account_name="sara")
-    flow.cipher.lost = {1, 2, 3}
-    report = flow.enroller.reseal()
-    assert (report.unreadable, report.complete) == (4, True)
-    assert report.keys_needed == {"first": 1, "second": 2}
-
-
-@pytest.mark.requirement("R-91")
-@pytest.mark.parametrize("cipher", [_Rotating, _Unsure])
-def test_resealing_goes_on_behind_a_secret_that_stays_shut(make_flow: Make, cipher: Any) -> None:
-    """What can be opened is sealed anew, although a secret before it cannot."""
-    flow = make_flow(cipher=cipher())
-    flow.enroll()
-    flow.cipher.key = 2
-    tablet = flow.add("tablet", VOUCHED)
-    flow.cipher.key, flow.cipher.lost = 3, {1}
-    report = flow.enroller.reseal()
-    assert (report.resealed, report.unreadable) == (1, 1)
-    flow.cipher.lost = {1, 2}
-    flow.enroller.disable(USER, authenticator="default", proof=VOUCHED)
-    assert flow.enroller.verify(USER, tablet.code()).authenticator == "tablet"
-
-
-def test_login_seals_anew_what_an_older_key_sealed(make_flow: Make) -> None:
-    """A code that opens an old secret also seals it under the newest key, in the same write."""
-    flow = make_flow(cipher=_Rotating())
-    phone, _ = flow.enroll()
-    flow.cipher.key = 2
-    saves = flow.store.saves
-    flow.enroller.verify(USER, phone.code())
-    assert flow.store.saves == saves + 1
-    flow.cipher.lost = {1}
-    flow.clock.advance(30)
-    flow.enroller.verify(USER, phone.code())
-
-
 @pytest.mark.requirement("R-93")
 def test_library_keeps_a_trail_of_eight_revisions(flow: Any) -> None:
     """The document remembers the first 12 characters of the last eight revisions it replaced."""
@@ -765,22 +383,3 @@ def test_refusal_of_the_only_try_is_contention_at_once(flow: Any) -> None:
     assert attempt.decide(None) is not None
     with pytest.raises(errors.StoreContentionError):
         attempt.saved(False)  # noqa: FBT003  # what a store answers
-
-
-def test_transition_without_its_random_material_is_a_mistake(flow: Any) -> None:
-    """The pure core makes up nothing: begin without a fresh secret is a TypeError."""
-    facts = Facts(
-        user_id=USER, now=0, changed_at=0, policy=Policy(), issuer="Exir", purpose="begin",
-        actor=None, context={},
-    )  # fmt: skip
-    request = requests.Begin(user_id=USER, account_name="sara")
-    with pytest.raises(TypeError, match="FreshSetup"):
-        setups.begin(Disabled(), request, facts)
-
-
-def test_policy_of_eight_digits_makes_such_codes(make_flow: Make) -> None:
-    """A policy's parameters reach the URI, the app and the judgement."""
-    flow = make_flow(policy=Policy(algorithm="SHA256", digits=8, period=60))
-    phone, _ = flow.enroll()
-    assert len(phone.code()) == 8
-    flow.enroller.verify(USER, phone.code())

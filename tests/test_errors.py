@@ -175,7 +175,7 @@ def test_a_hint_at_confirm_is_about_a_code() -> None:
 def test_facts_that_were_not_told_have_their_defaults() -> None:
     """A proof is missing, a code has six digits and is a code, unless it is said otherwise."""
     assert errors.ProofRequiredError().reason == "missing"
-    assert errors.MalformedCodeError().expected_digits == 6
+    assert errors.MalformedCodeError().digits == 6
     assert errors.WrongCodeError().method == "code"
 
 

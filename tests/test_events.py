@@ -11,20 +11,12 @@ from typing import Any
 
 import pytest
 
-from otp_enroll import AttemptBudget, Override, Policy, errors, events
+from helpers.flows import USER, VOUCHED, wrong_for
+from otp_enroll import AttemptBudget, Policy, errors, events
 from otp_enroll.core.states import setup_of
 from otp_enroll.storage import codec
-from otp_enroll.testing import FakeAuthenticator
 
-USER = "user-42"
-VOUCHED = Override(actor="help desk", reason="re-authenticated")
 CONTEXT = {"ip": "192.0.2.7", "actor": "sara"}
-
-
-def wrong_for(*phones: FakeAuthenticator) -> str:
-    """Return six digits that none of the phones shows these minutes."""
-    near = {phone.code(offset) for phone in phones for offset in range(-12, 13)}
-    return next(code for code in (f"{n:06d}" for n in range(100)) if code not in near)
 
 
 @pytest.mark.requirement("R-94", "R-96")
@@ -344,7 +336,7 @@ def test_events_of_guesses_tell_all_that_is_known(flow: Any, hearing: Hearing) -
 def test_events_of_a_siege_tell_the_warning_and_the_lock(make_flow: Any) -> None:
     """The policy's count of failures is told once, then the lock, and then guesses against it."""
     limits = AttemptBudget(
-        free=10, lock_after=10, lock_after_in_30_days=10, warn_after_in_30_days=9
+        free_attempts=10, lock_after=10, lock_after_in_30_days=10, warn_after_in_30_days=9
     )
     flow = make_flow(policy=Policy(budget=limits))
     hearing = Hearing(flow)

@@ -12,7 +12,7 @@ from pages.pages import Account, Refusal
 
 from django_app.accounts import DESK, account_of
 from django_app.web import answer, change, noted, see_other, signed_in, typed, visit
-from otp_enroll import EnrollerView, Override, errors
+from otp_enroll import JoinedEnroller, Override, errors
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ def show_desk(request: HttpRequest) -> HttpResponse:
 
 
 def vouched(
-    request: HttpRequest, act: Callable[[EnrollerView, Account, Override], T]
+    request: HttpRequest, act: Callable[[JoinedEnroller, Account, Override], T]
 ) -> tuple[T, Account]:
     """Act on somebody's account by the word of the help desk: who and why is recorded.
 

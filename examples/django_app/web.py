@@ -17,7 +17,7 @@ from pages.pages import Account, Answer, Refusal, Visit
 from django_app.accounts import account_of, note, notices
 from django_app.models import Language
 from django_app.otp import clock, enroller, policy
-from otp_enroll import EnrollerView, Setup, Verification, errors
+from otp_enroll import JoinedEnroller, Setup, Verification, errors
 from otp_enroll.django.store import JoinedDjangoStore
 
 T = TypeVar("T")
@@ -86,7 +86,7 @@ def asked(request: HttpRequest) -> User | None:
     return User.objects.filter(pk=request.session.get("asked"), is_active=True).first()
 
 
-def change(act: Callable[[EnrollerView], T]) -> T:
+def change(act: Callable[[JoinedEnroller], T]) -> T:
     """Change an account and write its notices in one transaction, and tell of it after that.
 
     Codes were judged before: inside it a rollback would give a guess back. Where another
@@ -152,7 +152,7 @@ def stage(
 ) -> HttpResponse:
     """Begin, and go to the page that shows the key."""
 
-    def act(view: EnrollerView) -> Setup:
+    def act(view: JoinedEnroller) -> Setup:
         return view.begin(
             account.id,
             account_name=account.mail,

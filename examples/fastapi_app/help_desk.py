@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from pages.pages import Account, Refusal
 
 from fastapi_app.web import Exchange, Here, SignedIn, answer, see_other
-from otp_enroll import AsyncEnrollerView, Override, errors
+from otp_enroll import AsyncJoinedEnroller, Override, errors
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ async def show_desk(here: Here, _: DeskMember) -> Response:
 async def vouched(
     here: Exchange,
     member: Account,
-    act: Callable[[AsyncEnrollerView, Account, Override], Awaitable[T]],
+    act: Callable[[AsyncJoinedEnroller, Account, Override], Awaitable[T]],
 ) -> tuple[T, Account]:
     """Act on somebody's account by the word of the help desk: who and why is recorded.
 

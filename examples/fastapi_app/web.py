@@ -18,7 +18,7 @@ from starlette.datastructures import FormData
 from starsessions import SessionStore, get_session_id, regenerate_session_id
 
 from fastapi_app.database import Database
-from otp_enroll import AsyncEnroller, AsyncEnrollerView, Policy, Setup, Verification, errors
+from otp_enroll import AsyncEnroller, AsyncJoinedEnroller, Policy, Setup, Verification, errors
 
 T = TypeVar("T")
 
@@ -132,7 +132,7 @@ class Exchange:
         self.account = account
         await self.renew_session()
 
-    async def change(self, act: Callable[[AsyncEnrollerView], Awaitable[T]]) -> T:
+    async def change(self, act: Callable[[AsyncJoinedEnroller], Awaitable[T]]) -> T:
         """Change an account and write its notices in one transaction, and tell of it after that.
 
         Codes were judged before: inside it a rollback would give a guess back. Where another
@@ -190,7 +190,7 @@ class Exchange:
     ) -> Response:
         """Begin, and go to the page that shows the key."""
 
-        async def act(view: AsyncEnrollerView) -> Setup:
+        async def act(view: AsyncJoinedEnroller) -> Setup:
             return await view.begin(
                 account.id,
                 account_name=account.mail,

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, abort, session
 from pages.pages import Account, Refusal
 
 from flask_app.web import answer, change, noted, see_other, signed_in, site, typed, visit
-from otp_enroll import EnrollerView, Override, errors
+from otp_enroll import JoinedEnroller, Override, errors
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ def show_desk() -> Response:
     return answer(visit().help_desk(notice=session.pop("notice", "")))
 
 
-def vouched(act: Callable[[EnrollerView, Account, Override], T]) -> tuple[T, Account]:
+def vouched(act: Callable[[JoinedEnroller, Account, Override], T]) -> tuple[T, Account]:
     """Act on somebody's account by the word of the help desk: who and why is recorded.
 
     Neither act shows a key, and there is none that sets a phone up in the owner's place.

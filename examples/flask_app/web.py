@@ -14,7 +14,7 @@ from pages.pages import Account, Answer, Refusal, Visit
 from sqlalchemy.exc import OperationalError
 
 from flask_app.database import Database
-from otp_enroll import Enroller, EnrollerView, Policy, Setup, Verification, errors
+from otp_enroll import Enroller, JoinedEnroller, Policy, Setup, Verification, errors
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ def asked() -> Account:
     return (user_id and site().database.account(user_id)) or abort(see_other("/sign-in"))
 
 
-def change(act: Callable[[EnrollerView], T]) -> T:
+def change(act: Callable[[JoinedEnroller], T]) -> T:
     """Change an account and write its notices in one transaction, and tell of it after that.
 
     Codes were judged before: inside it a rollback would give a guess back. Where another
@@ -165,7 +165,7 @@ def security_page(
 def stage(account: Account, authenticator: str | None, proof: Verification | None) -> Response:
     """Begin, and go to the page that shows the key."""
 
-    def act(view: EnrollerView) -> Setup:
+    def act(view: JoinedEnroller) -> Setup:
         return view.begin(
             account.id,
             account_name=account.mail,

@@ -6,106 +6,100 @@ rules of a retry stand here once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from otp_enroll.core.arguments import Request
-from otp_enroll.core.decision import Decision, Facts, FreshRecovery, FreshSetup
-from otp_enroll.core.proofs import vouched
-from otp_enroll.core.recovery import CODE_BYTES, SALT_BYTES, FreshCodes
-from otp_enroll.core.requests import Erase
-from otp_enroll.core.secret import Sealed, Secret, SetupId
-from otp_enroll.core.states import (
-    Disabled,
-    Enrollment,
-    is_confirmed,
-    resealed,
-    sealed_secrets,
-    setup_of,
-)
+from otp_enroll.core.recovery import FreshRecovery
+from otp_enroll.core.secret import FreshSetup
+from otp_enroll.core.states import Disabled, EnrollmentState, aware
 from otp_enroll.core.transitions import decide
+from otp_enroll.core.verb import Decision, Verb, World
 from otp_enroll.errors import (
     AdapterError,
     EnrollmentError,
-    StorageError,
+    FailureError,
+    ServerClockError,
     StoreContentionError,
-    UnreadableSecretError,
 )
-from otp_enroll.events import EnrollmentErased, Event
-from otp_enroll.policy import SECRET_BYTES
-from otp_enroll.settings import Settings
+from otp_enroll.events import Event
+from otp_enroll.policy import Policy
 from otp_enroll.storage import codec
 from otp_enroll.storage.protocol import StoredEnrollment
+from otp_enroll.vault import Vault
 
-TRIES: Final = 10
+MAX_TRIES: Final = 10
 FIRST_PAUSE: Final = 0.005
-LONGEST_PAUSE: Final = 0.1
+MAX_PAUSE: Final = 0.1
 
-_SETUP_ID_BYTES: Final = 32
-_AUTHENTICATOR_ID_BYTES: Final = 16
+_MAX_CLOCK: Final = 250_000_000_000  # the year 9892: a lifetime later is still a datetime
 _REVISION_BYTES: Final = 16
 
 AnswerT = TypeVar("AnswerT")
-RequestT = TypeVar("RequestT", bound=Request)
-Transition = Callable[[Enrollment, RequestT, Facts], Decision[AnswerT]]
 
-
-def _facts(
-    settings: Settings, request: Request, now: int, record: StoredEnrollment | None
-) -> Facts:
-    return Facts(
-        user_id=request.user_id,
-        now=now,
-        changed_at=_changed_at(record),
-        policy=settings.policy,
-        issuer=settings.issuer,
-        purpose=request.purpose,
-        actor=request.actor,
-        context=request.told,
-    )
-
-
-def _changed_at(record: StoredEnrollment | None) -> int:
-    return record.changed_at if record else 0
-
-
-def erased(request: Erase, settings: Settings) -> tuple[Event, ...]:
-    """Make the events of a deleted row: who vouched for it and why, and that it is gone."""
-    facts = _facts(settings, request, settings.now(), None)
-    return (*vouched(request.verb, request.proof, facts), facts.event(EnrollmentErased))
-
-
-@contextmanager
-def storage_errors() -> Generator[None]:
-    """Turn whatever a store raises into a ``StorageError``, with the cause and not its text."""
-    try:
-        yield
-    except EnrollmentError:
-        raise
-    except Exception as cause:
-        raise StorageError from cause
+logger: Final = logging.getLogger("otp_enroll")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """What to save, and which revision it must find there."""
+    """What to save, and which revision it must find there; no record means to delete the row."""
 
-    record: StoredEnrollment
+    user_id: str
+    record: StoredEnrollment | None
     expected: str | None
 
 
-class Attempt(Generic[RequestT, AnswerT]):
+def read_clock(clock: Callable[[], float]) -> int:
+    """Read a clock, in whole Unix seconds.
+
+    Raises:
+        ServerClockError: It is before 1970, after 9892, or not a number.
+    """
+    reading = clock()
+    if not math.isfinite(reading) or not 0 <= reading < _MAX_CLOCK:
+        raise ServerClockError
+    return int(reading)
+
+
+def check_clock(clock: object) -> None:
+    """Refuse a clock that cannot serve.
+
+    Raises:
+        TypeError: It is not callable, or what it returns is no number of seconds.
+    """
+    if not callable(clock):
+        raise TypeError("clock must be a function without arguments, such as time.time")
+    reading: object = clock()
+    if isinstance(reading, bool) or not isinstance(reading, (int, float)):
+        raise TypeError("clock must return Unix seconds as a number, as time.time does")
+
+
+def log_failure(error: EnrollmentError, user_id: object) -> None:
+    """Log what whoever runs the app must hear of, once; refusals are for the page alone.
+
+    The line has no traceback, whose frames may hold secrets, and no text of the cause.
+    """
+    cause = type(error.__cause__).__name__ if error.__cause__ else "nothing else"
+    if isinstance(error, FailureError):
+        logger.error("%s for %r, because of %s: %s", type(error).__name__, user_id, cause, error)
+    elif isinstance(error, StoreContentionError):
+        logger.warning("%s for %r: %s", type(error).__name__, user_id, error)
+
+
+class Attempt(Generic[AnswerT]):
     """One request, from its first load to its answer.
 
-    The clock is read once. A decision is thrown away when the store refuses the write, unless
-    the write is found to have landed: a driver may deliver it twice and report the second.
+    A decision is thrown away when the store refuses the write, unless the write is found to have
+    landed: a driver may deliver it twice and report the second.
 
     Args:
-        settings: What the enroller was built with.
-        transition: The verb.
-        request: Its arguments.
+        verb: What is asked.
+        vault: The enroller's cipher and randomness.
+        policy: The enroller's.
+        issuer: The enroller's.
+        clock: The enroller's; it is read once, after the text was looked at.
         tries: How often to save at most. In a transaction of the app once: it repeats the whole.
 
     Raises:
@@ -116,31 +110,36 @@ class Attempt(Generic[RequestT, AnswerT]):
     __slots__ = (
         "_decision",
         "_fresh",
-        "_most_tries",
+        "_issuer",
+        "_max_tries",
         "_now",
-        "_request",
-        "_settings",
-        "_transition",
+        "_policy",
         "_tries",
+        "_vault",
+        "_verb",
         "_write",
         "settled",
     )
 
     def __init__(
         self,
-        settings: Settings,
-        transition: Transition[RequestT, AnswerT],
-        request: RequestT,
-        tries: int = TRIES,
+        verb: Verb[AnswerT],
+        *,
+        vault: Vault,
+        policy: Policy,
+        issuer: str,
+        clock: Callable[[], float],
+        tries: int = MAX_TRIES,
     ) -> None:
-        request.refuse_malformed(settings.policy.digits)
-        self._settings = settings
-        self._transition = transition
-        self._request = request
-        self._now = settings.now()
+        verb.refuse_malformed(policy.digits)
+        self._verb = verb
+        self._vault = vault
+        self._policy = policy
+        self._issuer = issuer
+        self._now = read_clock(clock)
         self._fresh: FreshSetup | FreshRecovery | None = None
         self._tries = 0
-        self._most_tries = tries
+        self._max_tries = tries
         self._write: Write | None = None
         self._decision: Decision[AnswerT] | None = None
         self.settled: bool = False
@@ -148,10 +147,10 @@ class Attempt(Generic[RequestT, AnswerT]):
     @property
     def pause(self) -> float | None:
         """Seconds to wait before the next try (full jitter), or ``None`` where none follows."""
-        if self._tries in {0, self._most_tries}:
+        if self._tries in {0, self._max_tries}:
             return None
-        longest = min(FIRST_PAUSE * float(2 ** (self._tries - 1)), LONGEST_PAUSE)
-        return longest * int.from_bytes(self._settings.draw(4), "big") / 2**32
+        longest = min(FIRST_PAUSE * float(2 ** (self._tries - 1)), MAX_PAUSE)
+        return longest * int.from_bytes(self._vault.draw(4), "big") / 2**32
 
     def decide(self, record: StoredEnrollment | None) -> Write | None:
         """Decide on what was loaded.
@@ -163,32 +162,28 @@ class Attempt(Generic[RequestT, AnswerT]):
             StorageError: The record is not one of ours, or the store's answer is none.
             StoreContentionError: The store refused as often as is tried, and the last write did
                 not land either.
-            UnreadableSecretError: A new secret cannot be sealed.
+            TransitionBrokenError: The verb left the table of transitions.
+            UnreadableSecretError: A stale secret cannot be sealed again.
         """
-        self._check_record(record)
-        enrollment: Enrollment = Disabled()
+        state: EnrollmentState = Disabled()
         envelope = codec.Envelope()
         if record is not None:
-            enrollment, envelope = codec.decode(record)
-            if self._landed(record, envelope):
+            self._check_record(record)
+            state, envelope = codec.decode(record)
+            if self._has_landed(record, envelope):
                 self.settled = True
                 return None
-        if self._tries == self._most_tries:
-            raise StoreContentionError
-        decision = self._decision = self._decided(enrollment, record)
-        if decision.enrollment is None:
+        if self._tries == self._max_tries:
+            raise self._contention()
+        decision, state = self._decide(state, record.changed_at if record else 0)
+        self._decision = decision
+        if decision.erases:
+            self._write = Write(user_id=self._verb.user_id, record=None, expected=None)
+        elif decision.state is None:
             self.settled = True
             return None
-        replaced = None if record is None else record.revision
-        written = codec.encode(
-            decision.enrollment,
-            envelope,
-            user_id=self._request.user_id,
-            revision=self._settings.draw(_REVISION_BYTES).hex(),
-            replaces=replaced,
-            changed_at=self._now if decision.changed else _changed_at(record),
-        )
-        self._write = Write(record=written, expected=replaced)
+        else:
+            self._write = self._encode(decision, state, envelope, record)
         return self._write
 
     def saved(self, stored: object) -> None:
@@ -202,14 +197,14 @@ class Attempt(Generic[RequestT, AnswerT]):
             self.settled = True
         elif stored is False:
             self._tries += 1
-            if self._most_tries == 1:
-                raise StoreContentionError
+            if self._max_tries == 1:
+                raise self._contention()
         else:
             raise AdapterError("save returned neither True nor False")
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """What to tell, now that the attempt is settled."""
+        """What happened, now that the attempt is settled."""
         return self._decision.events if self._decision else ()
 
     def answer(self) -> AnswerT:
@@ -230,120 +225,76 @@ class Attempt(Generic[RequestT, AnswerT]):
                 del outcome
         return outcome
 
-    def _check_record(self, record: StoredEnrollment | None) -> None:
-        if record is None:
-            return
+    def _contention(self) -> StoreContentionError:
+        return StoreContentionError(aware(self._now + 1))
+
+    def _check_record(self, record: StoredEnrollment) -> None:
         if not isinstance(record, StoredEnrollment):
             raise AdapterError("load returned neither a StoredEnrollment nor None")
-        texts = (record.user_id, record.revision, record.state, record.document)
         expires_at = record.setup_expires_at
-        if (
-            any(type(text) is not str for text in texts)
-            or type(record.changed_at) is not int
-            or (expires_at is not None and type(expires_at) is not int)
+        if not (
+            type(record.user_id)
+            is type(record.revision)
+            is type(record.state)
+            is type(record.document)
+            is str
+            and type(record.changed_at) is int
+            and (expires_at is None or type(expires_at) is int)
         ):
             raise AdapterError("load returned a record with a value of another type")
-        if record.user_id != self._request.user_id:
+        if record.user_id != self._verb.user_id:
             raise AdapterError("load returned the record of another id")
 
-    def _landed(self, record: StoredEnrollment, envelope: codec.Envelope) -> bool:
-        if self._write is None:
+    def _has_landed(self, record: StoredEnrollment, envelope: codec.Envelope) -> bool:
+        if self._write is None or self._write.record is None:
             return False
         revision = self._write.record.revision
         return record.revision == revision or envelope.remembers(revision)
 
-    def _decided(
-        self, enrollment: Enrollment, record: StoredEnrollment | None
-    ) -> Decision[AnswerT]:
-        request, settings = self._request, self._settings
+    def _decide(
+        self, state: EnrollmentState, changed_at: int
+    ) -> tuple[Decision[AnswerT], EnrollmentState]:
+        """Return the decision, and its state with stale secrets sealed again."""
+        verb, vault = self._verb, self._vault
         if self._fresh is None:
-            self._fresh = self._drawn()
-        sealed = dict(self._to_open(enrollment))
-        opened = {
-            name: found
-            for name, secret in sealed.items()
-            if (found := self._opened(name, secret)) is not None
-        }
-        facts = replace(
-            _facts(settings, request, self._now, record), opened=opened, fresh=self._fresh
+            self._fresh = vault.draw_for(verb.draws, self._policy, verb.user_id)
+        sealed = tuple(verb.to_open(state))
+        opened = vault.open_all(sealed, verb.user_id, stale_only=verb.reseals)
+        world = World(
+            now=self._now,
+            changed_at=changed_at,
+            policy=self._policy,
+            issuer=self._issuer,
+            opened=opened,
+            fresh=self._fresh,
         )
         try:
-            decision = decide(self._transition, enrollment, request, facts)
-        except EnrollmentError as refusal:
+            decision = decide(verb, state, world)
+        except EnrollmentError as error:
             # Without the traceback, whose frames hold the opened secrets.
-            return Decision(refusal.with_traceback(None))
-        if decision.enrollment is None:
-            return decision
-        return Decision(
-            decision.outcome,
-            resealed(decision.enrollment, self._newly_sealed(sealed, opened)),
-            decision.events,
-            decision.changed,
-        )
+            return Decision(error.with_traceback(None)), state
+        if decision.state is None:
+            return decision, state
+        resealed, failure = vault.reseal(decision.state, sealed, opened, verb.user_id)
+        if failure is not None and verb.reseals:
+            return Decision(failure), state
+        return decision, resealed
 
-    def _newly_sealed(
+    def _encode(
         self,
-        sealed: Mapping[str, Sealed],
-        opened: Mapping[str, Secret | UnreadableSecretError],
-    ) -> dict[str, Sealed]:
-        """Seal the secret that was drawn, and those that an older key sealed."""
-        settings, user_id = self._settings, self._request.user_id
-        newly: dict[str, Sealed] = {}
-        for name, secret in opened.items():
-            if isinstance(secret, UnreadableSecretError):
-                continue
-            try:
-                if settings.needs_reseal(sealed[name]):
-                    newly[name] = settings.seal(secret, user_id, name)
-            except UnreadableSecretError:
-                # A side job: it must not fail a login. Maintenance has nothing else to do.
-                if self._request.opens == "stale":
-                    raise
-        if isinstance(self._fresh, FreshSetup):
-            name = self._fresh.authenticator_id
-            newly[name] = settings.seal(self._fresh.secret, user_id, name)
-        return newly
-
-    def _to_open(self, enrollment: Enrollment) -> Iterator[tuple[str, Sealed]]:
-        match self._request.opens:
-            case "setup":
-                setup = setup_of(enrollment)
-                if setup is not None:
-                    yield setup.authenticator_id, setup.sealed
-            case "judged":
-                typed = self._request.typed
-                if typed is not None and typed.kind == "code" and is_confirmed(enrollment):
-                    yield from ((one.id, one.sealed) for one in enrollment.authenticators)
-            case "stale":
-                yield from sealed_secrets(enrollment)
-            case _:
-                return
-
-    def _opened(self, name: str, sealed: Sealed) -> Secret | UnreadableSecretError | None:
-        """Open a secret, or return why it cannot be; ``None`` if none but stale ones are wanted."""
-        settings, request = self._settings, self._request
-        if request.opens == "stale":
-            try:
-                if not settings.needs_reseal(sealed):
-                    return None
-            except UnreadableSecretError as error:
-                # Of this one the cipher cannot even say it; the others must not wait for it.
-                return error.with_traceback(None)
-        return settings.open(sealed, request.user_id, name)
-
-    def _drawn(self) -> FreshSetup | FreshRecovery | None:
-        settings, policy = self._settings, self._settings.policy
-        match self._request.draws:
-            case "setup":
-                return FreshSetup(
-                    setup_id=SetupId.from_bytes(settings.draw(_SETUP_ID_BYTES)),
-                    authenticator_id=settings.draw(_AUTHENTICATOR_ID_BYTES).hex(),
-                    secret=Secret(settings.draw(SECRET_BYTES[policy.algorithm])),
-                )
-            case "recovery":
-                return FreshRecovery(
-                    salt=settings.draw(SALT_BYTES),
-                    codes=FreshCodes(settings.draw(CODE_BYTES * policy.recovery_codes)),
-                )
-            case _:
-                return None
+        decision: Decision[AnswerT],
+        state: EnrollmentState,
+        envelope: codec.Envelope,
+        record: StoredEnrollment | None,
+    ) -> Write:
+        replaced = None if record is None else record.revision
+        changed_at = 0 if record is None else record.changed_at
+        written = codec.encode(
+            state,
+            envelope,
+            user_id=self._verb.user_id,
+            revision=self._vault.draw(_REVISION_BYTES).hex(),
+            replaces=replaced,
+            changed_at=self._now if decision.changed else changed_at,
+        )
+        return Write(user_id=self._verb.user_id, record=written, expected=replaced)

@@ -1,70 +1,123 @@
-"""Enroller and AsyncEnroller: load → decide → save → tell → answer, side by side.
+"""Enroller and JoinedEnroller: every verb in sight, and the one way of a request.
 
-They differ in the awaiting alone. In the first line of each verb what was typed is put into a
-redacted type and its name is rebound, so that no traceback with locals shows it.
+In the first line of each verb what was typed is put into a redacted type and its name is rebound,
+so that no traceback with locals shows it.
 """
 
 from __future__ import annotations
 
-import logging
+import inspect
 import secrets
 import time
-from collections.abc import (
-    Awaitable,
-    Callable,
-    Collection,
-)
-from typing import Final, TypeVar
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Generic, TypeVar
 
-from otp_enroll.attempt import AnswerT, Attempt, RequestT, Transition, erased, storage_errors
-from otp_enroll.core import confirming, requests, setups, transitions
-from otp_enroll.core.arguments import HIDDEN, METHODS, read_setup_id
-from otp_enroll.core.decision import KeyCopy
-from otp_enroll.core.proofs import Verification
-from otp_enroll.core.typed_text import read_code, read_key
-from otp_enroll.display.setup import Confirmation
+from otp_enroll import maintenance
+from otp_enroll.attempt import (
+    MAX_TRIES,
+    Attempt,
+    Write,
+    check_clock,
+    log_failure,
+    logger,
+    read_clock,
+)
+from otp_enroll.core.account_verbs import Disable, RegenerateRecoveryCodes, Rename, Verify
+from otp_enroll.core.confirm import Confirm
+from otp_enroll.core.proofs import Override, Proof, Verification, read_proof
+from otp_enroll.core.secret import read_setup_id
+from otp_enroll.core.setup_verbs import Begin, Cancel, CheckKeyCopy, KeyCopy, Resume
+from otp_enroll.core.status import AskStatus, Status
+from otp_enroll.core.typed_text import HIDDEN, TypedCode, clean_label, read_code, read_key
+from otp_enroll.core.upkeep import Erase
+from otp_enroll.core.verb import METHODS, Verb
+from otp_enroll.display.setup import Confirmation, RecoveryCodes, Setup
+from otp_enroll.errors import EnrollmentError
 from otp_enroll.events import Event
-from otp_enroll.maintenance import AsyncMaintenance, Maintenance
-from otp_enroll.policy import Policy
-from otp_enroll.settings import Settings, check_hook, check_store
+from otp_enroll.maintenance import ResealReport
+from otp_enroll.policy import Policy, check_policy
+from otp_enroll.provisioning.uri import MAX_ISSUER
 from otp_enroll.storage.protocol import (
     AsyncEnrollmentStore,
     EnrollmentStore,
     SecretCipher,
+    check_store,
+    storage_errors,
 )
-from otp_enroll.verbs import Context, as_it_is
-from otp_enroll.view import AsyncEnrollerView, EnrollerView
+from otp_enroll.vault import Vault
 
 T = TypeVar("T")
-
-logger: Final = logging.getLogger("otp_enroll")
-
-
-async def _pause(seconds: float) -> None:
-    import asyncio  # noqa: PLC0415  # most processes never retry, and many have no event loop
-
-    await asyncio.sleep(seconds)
+StoreT = TypeVar("StoreT", bound=EnrollmentStore | AsyncEnrollmentStore)
+Context = Mapping[str, str] | None
+TypedProof = str | Verification | Override | None
+GivenProof = Verification | Override | None
+Listener = Callable[[Event], None]
 
 
-class Enroller(Maintenance):
-    """The flow, for one app and one store. Stateless and safe to share between threads.
+class EnrollerBase(Generic[StoreT]):
+    """What all four enrollers are built with; none of it can be changed afterwards."""
+
+    __slots__ = ("_clock", "_issuer", "_policy", "_store", "_vault")
+
+    def __init__(
+        self, store: StoreT, issuer: str, vault: Vault, policy: Policy, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._issuer = issuer
+        self._vault = vault
+        self._policy = policy
+        self._clock = clock
+
+    @property
+    def store(self) -> StoreT:
+        """Where enrollments are kept."""
+        return self._store
+
+    @property
+    def issuer(self) -> str:
+        """What authenticator apps call the service, cleaned."""
+        return self._issuer
+
+    @property
+    def cipher(self) -> SecretCipher:
+        """What seals secrets."""
+        return self._vault.cipher
+
+    @property
+    def policy(self) -> Policy:
+        """The numbers."""
+        return self._policy
+
+    def _start(self, verb: Verb[T], tries: int) -> Attempt[T]:
+        return Attempt(
+            verb,
+            vault=self._vault,
+            policy=self._policy,
+            issuer=self._issuer,
+            clock=self._clock,
+            tries=tries,
+        )
+
+
+class Enroller(EnrollerBase[EnrollmentStore]):
+    """Runs the enrollment flow over one store. Stateless; safe to share between threads.
 
     Args:
-        store: Where enrollments are kept; one that commits by itself.
+        store: An own-mode store: every call commits on its own.
         issuer: What authenticator apps call the service, 1 to 64 characters without a colon.
         cipher: What seals secrets; there is no default.
         policy: The numbers; one policy for one table.
         clock: Unix seconds; read once a call.
         on_event: Called with each event after the write that made it; what it raises is logged.
         random_bytes: The one source of randomness.
-        sleep: How to wait, in seconds, between two tries against other requests.
+        sleep: Called with the seconds to wait before retrying after a write conflict.
 
     Raises:
-        TypeError: An argument that cannot serve.
+        TypeError: An argument that cannot serve; the message says what to pass.
         ValueError: A joined store, or an issuer that apps would show wrongly.
     """
 
-    __slots__ = ("_on_event", "_settings", "_sleep", "_store")
+    __slots__ = ("_on_event", "_sleep")
 
     def __init__(
         self,
@@ -74,20 +127,70 @@ class Enroller(Maintenance):
         cipher: SecretCipher,
         policy: Policy = Policy(),  # noqa: B008  # frozen
         clock: Callable[[], float] = time.time,
-        on_event: Callable[[Event], None] | None = None,
+        on_event: Listener | None = None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         check_store(store, joined=False, awaited=False)
-        self._settings = Settings(
-            issuer=issuer, cipher=cipher, policy=policy, clock=clock, random_bytes=random_bytes
-        )
-        if on_event is not None:
-            check_hook(on_event, "on_event", awaited=False)
-        check_hook(sleep, "sleep", awaited=False)
-        self._store = store
+        check_clock(clock)
+        check_policy(policy)
+        cleaned = clean_label(issuer, "issuer", MAX_ISSUER)
+        vault = Vault(cipher=cipher, random_bytes=random_bytes)
+        super().__init__(store, cleaned, vault, policy, clock)
+        check_hook(on_event, "on_event")
+        check_hook(sleep, "sleep")
         self._on_event = on_event
         self._sleep = sleep
+
+    def begin(
+        self,
+        user_id: str,
+        *,
+        account_name: str,
+        authenticator: str | None = None,
+        proof: TypedProof = None,
+        context: Context = None,
+    ) -> Setup:
+        """Create a fresh secret and return it for display, superseding any pending setup.
+
+        Call it from a POST handler.
+
+        Args:
+            user_id: The account's key in the store: 1 to 190 characters, never to be changed.
+            account_name: What the authenticator app shows, 1 to 128 characters without a colon.
+            authenticator: Which one to replace, or the name of a further one. Without it the
+                only one is replaced, or the first is called "default".
+            proof: On a confirmed account: a code, a recovery code, a ``Verification`` or an
+                ``Override``. On any other the app must have re-authenticated its user.
+            context: For the events: ip, agent, actor, …
+
+        Raises:
+            ProofRequiredError: The account is confirmed and nothing proves that it may change.
+            NotEnrolledError: A code was typed where there is nothing to prove.
+            AmbiguousAuthenticatorError: Several could be meant.
+            TooManyAuthenticatorsError: The policy allows no further one.
+            EnrollmentError: As ``verify``, if a code was typed.
+        """
+        typed, proof = read_proof(proof), HIDDEN
+        verb = Begin(
+            user_id=user_id,
+            account_name=account_name,
+            authenticator=authenticator,
+            proof=typed,
+            context=context,
+        )
+        return Setup(self._apply(verb))
+
+    def resume(self, user_id: str, *, setup_id: str, context: Context = None) -> Setup:
+        """Return the live setup again: the same key, the same QR code, and nothing is written.
+
+        Raises:
+            NotPendingError: No setup is under way.
+            SetupError: The id is not the live setup's, or the setup has expired.
+            UnreadableSecretError: The cipher cannot open its secret.
+        """
+        named, setup_id = read_setup_id(setup_id), HIDDEN
+        return Setup(self._apply(Resume(user_id=user_id, setup_id=named, context=context)))
 
     def confirm(
         self,
@@ -113,17 +216,27 @@ class Enroller(Maintenance):
                 wrong code.
             BackupRequiredError: The policy wants a backup first.
             CodeRejectedError: The code is malformed or wrong; ``ClockSkewError`` and
-                ``AppIgnoresParametersError`` tell why.
+                ``AppIgnoresParametersError`` say why.
         """
         typed, named, code, setup_id = read_code(code), read_setup_id(setup_id), HIDDEN, HIDDEN
-        request = requests.Confirm(
+        verb = Confirm(
             user_id=user_id,
             code=typed,
             setup_id=named,
             backup_acknowledged=backup_acknowledged,
             context=context,
         )
-        return self._apply(confirming.confirm, request, Confirmation.of)
+        return Confirmation.of(self._apply(verb))
+
+    def cancel(self, user_id: str, *, setup_id: str, context: Context = None) -> None:
+        """Abandon the pending setup.
+
+        Raises:
+            NotPendingError: No setup is under way.
+            SetupError: The id is not the live setup's, or the setup has expired.
+        """
+        named, setup_id = read_setup_id(setup_id), HIDDEN
+        self._apply(Cancel(user_id=user_id, setup_id=named, context=context))
 
     def check_key_copy(
         self, user_id: str, text: str, *, setup_id: str, context: Context = None
@@ -136,8 +249,8 @@ class Enroller(Maintenance):
             SetupError: The id is not the live setup's, or the setup has expired.
         """
         copy, named, text, setup_id = read_key(text), read_setup_id(setup_id), HIDDEN, HIDDEN
-        request = requests.CheckKeyCopy(user_id=user_id, copy=copy, setup_id=named, context=context)
-        return self._apply(setups.check_key_copy, request, as_it_is)
+        verb = CheckKeyCopy(user_id=user_id, copy=copy, setup_id=named, context=context)
+        return self._apply(verb)
 
     def verify(
         self,
@@ -152,7 +265,7 @@ class Enroller(Maintenance):
 
         Args:
             user_id: Whose account.
-            code: What was typed; its length tells the two kinds apart.
+            code: What was typed; its length distinguishes the two kinds.
             purpose: What it is for, 1 to 64 characters. Spent for one is spent for all.
             accept: ``"code"``, ``"recovery_code"`` or both.
             context: For the events.
@@ -167,167 +280,312 @@ class Enroller(Maintenance):
             StorageError: The store failed, and nobody knows whether the code is spent.
         """
         typed, code = read_code(code), HIDDEN
-        request = requests.Verify(
-            user_id=user_id, code=typed, code_purpose=purpose, accept=accept, context=context
-        )
-        return self._apply(transitions.verify, request, as_it_is)
+        verb = Verify(user_id=user_id, code=typed, purpose=purpose, accept=accept, context=context)
+        return self._apply(verb)
 
-    def using(self, joined_store: EnrollmentStore) -> EnrollerView:
-        """Return a view over the app's own transaction, for one request.
+    def disable(
+        self,
+        user_id: str,
+        *,
+        proof: TypedProof = None,
+        authenticator: str | None = None,
+        context: Context = None,
+    ) -> None:
+        """Disable OTP, or remove one authenticator; removing the last one disables OTP.
+
+        Raises:
+            NotEnrolledError: The account has no confirmed authenticator.
+            UnknownAuthenticatorError: It has none of that name.
+            ProofRequiredError: Nothing proves that the account may change.
+            EnrollmentError: As ``verify``, if a code was typed.
+        """
+        typed, proof = read_proof(proof), HIDDEN
+        verb = Disable(user_id=user_id, proof=typed, authenticator=authenticator, context=context)
+        self._apply(verb)
+
+    def regenerate_recovery_codes(
+        self, user_id: str, *, proof: TypedProof = None, context: Context = None
+    ) -> RecoveryCodes:
+        """Make a new set of recovery codes, which voids the old one.
+
+        A recovery code is no proof here: with the answer lost, its owner would have none left.
+
+        Raises:
+            NotEnrolledError: The account has no confirmed authenticator.
+            ProofRequiredError: Nothing proves that the account may change.
+            EnrollmentError: As ``verify``, if a code was typed.
+        """
+        typed, proof = read_proof(proof), HIDDEN
+        verb = RegenerateRecoveryCodes(user_id=user_id, proof=typed, context=context)
+        return RecoveryCodes(self._apply(verb))
+
+    def rename(
+        self, user_id: str, authenticator: str, new_name: str, *, context: Context = None
+    ) -> None:
+        """Rename an authenticator.
+
+        Raises:
+            NotEnrolledError: The account has no confirmed authenticator.
+            UnknownAuthenticatorError: It has none of that name.
+            NameTakenError: Another one has the new name.
+        """
+        verb = Rename(
+            user_id=user_id, authenticator=authenticator, new_name=new_name, context=context
+        )
+        self._apply(verb)
+
+    def erase(self, user_id: str, *, proof: Override, context: Context = None) -> None:
+        """Delete the account's row, whatever is in it.
+
+        Raises:
+            ProofRequiredError: No ``Override``.
+            StorageError: The store failed.
+        """
+        given = read_proof(proof)
+        del proof  # who mistakes it for a code may have typed one
+        self._apply(Erase(user_id=user_id, proof=given, context=context))
+
+    def status(self, user_id: str, *, known_on: bool = False) -> Status:
+        """Return the account's status. It contains no secret.
+
+        Args:
+            user_id: Whose account.
+            known_on: The app's own table says that OTP is on for this account.
+
+        Raises:
+            EnrollmentMissingError: ``known_on``, and no confirmed enrollment is there.
+            StorageError: The store failed: not the same as "not enrolled".
+        """
+        return self._apply(AskStatus(user_id=user_id, known_on=known_on))
+
+    def using(
+        self, joined_store: EnrollmentStore, *, on_event: Listener | None = None
+    ) -> JoinedEnroller:
+        """Return an enroller for one request, inside the app's own transaction.
 
         Args:
             joined_store: A store over the app's session or connection (``joined`` is ``True``).
+            on_event: What ``deliver_events`` calls; ``None`` is this enroller's own listener.
 
         Raises:
-            TypeError: It is no store.
+            TypeError: It is no store, or no function.
             ValueError: It commits by itself.
         """
-        return EnrollerView(joined_store, self._settings, self._tell)
+        check_store(joined_store, joined=True, awaited=False)
+        check_hook(on_event, "on_event")
+        return JoinedEnroller(
+            joined_store,
+            issuer=self._issuer,
+            vault=self._vault,
+            policy=self._policy,
+            clock=self._clock,
+            on_event=on_event or self._on_event,
+        )
 
-    def _apply(
-        self,
-        transition: Transition[RequestT, AnswerT],
-        request: RequestT,
-        present: Callable[[AnswerT], T],
-    ) -> T:
-        attempt = Attempt(self._settings, transition, request)
-        while not attempt.settled:
-            if (pause := attempt.pause) is not None:
-                self._sleep(pause)
-            with storage_errors():
-                record = self._store.load(request.user_id)
-            if (write := attempt.decide(record)) is not None:
+    def purge_expired(self, *, limit: int | None = None) -> int:
+        """Erase expired setups, at most ``limit`` of them; run it again for the rest.
+
+        A row that cannot be read, or that is busy, is logged and passed over.
+
+        Returns:
+            How many were erased.
+
+        Raises:
+            TypeError: The store cannot list ids.
+        """
+        now = read_clock(self._clock)
+        return maintenance.purge_expired(self._store, self._apply, now=now, limit=limit)
+
+    def reseal(self, *, limit: int | None = None) -> ResealReport:
+        """Seal with the newest key what older keys sealed, at most ``limit`` rows of it.
+
+        Raises:
+            TypeError: The store cannot list ids.
+        """
+        return maintenance.reseal(self._store, self._apply, self._vault.key_id_of, limit=limit)
+
+    def _apply(self, verb: Verb[T]) -> T:
+        try:
+            attempt = self._start(verb, MAX_TRIES)
+            while not attempt.settled:
+                if (pause := attempt.pause) is not None:
+                    self._sleep(pause)
                 with storage_errors():
-                    stored = self._store.save(write.record, expected=write.expected)
-                attempt.saved(stored)
-        self._tell(attempt.events)
-        return present(attempt.answer())
-
-    def _erase(self, request: requests.Erase) -> None:
-        told = erased(request, self._settings)
-        with storage_errors():
-            self._store.delete(request.user_id)
-        self._tell(told)
-
-    def _tell(self, told: tuple[Event, ...]) -> None:
-        if self._on_event is None:
-            return
-        for event in told:
-            try:
-                self._on_event(event)
-            except Exception:
-                logger.exception("on_event raised; what it was told of stands")
+                    record = self._store.load(verb.user_id) if verb.loads else None
+                if (write := attempt.decide(record)) is not None:
+                    with storage_errors():
+                        stored = send(self._store, write)
+                    attempt.saved(stored)
+            deliver(attempt.events, self._on_event)
+            return attempt.answer()
+        except EnrollmentError as error:
+            log_failure(error, verb.user_id)
+            raise
 
 
-class AsyncEnroller(AsyncMaintenance):
-    """As ``Enroller``, awaited, over an async store; ``on_event`` and ``sleep`` are awaited too.
+class JoinedEnroller(EnrollerBase[EnrollmentStore]):
+    """The verbs that judge nothing, inside the app's transaction; ``Enroller.using`` returns one.
 
-    Stateless and safe to share between tasks. Arguments and errors are those of ``Enroller``.
+    The app commits, and only the app knows that it did: nothing is retried, nothing is wrapped, and
+    events wait. A code is never judged here, because a rollback would give a guess back: verify
+    first, on the enroller, and pass the ``Verification``. A save that is refused is a
+    ``StoreContentionError`` at once: roll back, and repeat the whole transaction. The driver's
+    exceptions pass unchanged. Arguments and other errors are those of ``Enroller``.
     """
 
-    __slots__ = ("_on_event", "_settings", "_sleep", "_store")
+    __slots__ = ("_events", "_on_event")
 
     def __init__(
         self,
-        store: AsyncEnrollmentStore,
+        store: EnrollmentStore,
         *,
         issuer: str,
-        cipher: SecretCipher,
-        policy: Policy = Policy(),  # noqa: B008  # frozen
-        clock: Callable[[], float] = time.time,
-        on_event: Callable[[Event], Awaitable[None]] | None = None,
-        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
-        sleep: Callable[[float], Awaitable[None]] = _pause,
+        vault: Vault,
+        policy: Policy,
+        clock: Callable[[], float],
+        on_event: Listener | None,
     ) -> None:
-        check_store(store, joined=False, awaited=True)
-        self._settings = Settings(
-            issuer=issuer, cipher=cipher, policy=policy, clock=clock, random_bytes=random_bytes
-        )
-        if on_event is not None:
-            check_hook(on_event, "on_event", awaited=True)
-        check_hook(sleep, "sleep", awaited=True)
-        self._store = store
+        super().__init__(store, issuer, vault, policy, clock)
         self._on_event = on_event
-        self._sleep = sleep
+        self._events: tuple[Event, ...] = ()
 
-    async def confirm(
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What happened in this transaction and was not delivered."""
+        return self._events
+
+    def deliver_events(self) -> None:
+        """Deliver what happened: call it after the commit. After a rollback, drop the enroller."""
+        happened, self._events = self._events, ()
+        deliver(happened, self._on_event)
+
+    def begin(
         self,
         user_id: str,
-        code: str,
         *,
-        setup_id: str,
-        backup_acknowledged: bool = False,
+        account_name: str,
+        authenticator: str | None = None,
+        proof: GivenProof = None,
         context: Context = None,
-    ) -> Confirmation:
-        """As ``Enroller.confirm``."""
-        typed, named, code, setup_id = read_code(code), read_setup_id(setup_id), HIDDEN, HIDDEN
-        request = requests.Confirm(
+    ) -> Setup:
+        """As ``Enroller.begin``."""
+        given, proof = read_proof(proof), None
+        verb = Begin(
             user_id=user_id,
-            code=typed,
-            setup_id=named,
-            backup_acknowledged=backup_acknowledged,
+            account_name=account_name,
+            authenticator=authenticator,
+            proof=refuse_typed(given),
             context=context,
         )
-        return await self._apply(confirming.confirm, request, Confirmation.of)
+        return Setup(self._apply(verb))
 
-    async def check_key_copy(
-        self, user_id: str, text: str, *, setup_id: str, context: Context = None
-    ) -> KeyCopy:
-        """As ``Enroller.check_key_copy``."""
-        copy, named, text, setup_id = read_key(text), read_setup_id(setup_id), HIDDEN, HIDDEN
-        request = requests.CheckKeyCopy(user_id=user_id, copy=copy, setup_id=named, context=context)
-        return await self._apply(setups.check_key_copy, request, as_it_is)
+    def resume(self, user_id: str, *, setup_id: str, context: Context = None) -> Setup:
+        """As ``Enroller.resume``."""
+        named, setup_id = read_setup_id(setup_id), HIDDEN
+        return Setup(self._apply(Resume(user_id=user_id, setup_id=named, context=context)))
 
-    async def verify(
+    def cancel(self, user_id: str, *, setup_id: str, context: Context = None) -> None:
+        """As ``Enroller.cancel``."""
+        named, setup_id = read_setup_id(setup_id), HIDDEN
+        self._apply(Cancel(user_id=user_id, setup_id=named, context=context))
+
+    def disable(
         self,
         user_id: str,
-        code: str,
         *,
-        purpose: str = "login",
-        accept: Collection[str] = METHODS,
+        proof: GivenProof = None,
+        authenticator: str | None = None,
         context: Context = None,
-    ) -> Verification:
-        """As ``Enroller.verify``."""
-        typed, code = read_code(code), HIDDEN
-        request = requests.Verify(
-            user_id=user_id, code=typed, code_purpose=purpose, accept=accept, context=context
+    ) -> None:
+        """As ``Enroller.disable``."""
+        given, proof = read_proof(proof), None
+        verb = Disable(
+            user_id=user_id,
+            proof=refuse_typed(given),
+            authenticator=authenticator,
+            context=context,
         )
-        return await self._apply(transitions.verify, request, as_it_is)
+        self._apply(verb)
 
-    def using(self, joined_store: AsyncEnrollmentStore) -> AsyncEnrollerView:
-        """As ``Enroller.using``."""
-        return AsyncEnrollerView(joined_store, self._settings, self._tell)
+    def regenerate_recovery_codes(
+        self, user_id: str, *, proof: GivenProof = None, context: Context = None
+    ) -> RecoveryCodes:
+        """As ``Enroller.regenerate_recovery_codes``."""
+        given, proof = read_proof(proof), None
+        verb = RegenerateRecoveryCodes(user_id=user_id, proof=refuse_typed(given), context=context)
+        return RecoveryCodes(self._apply(verb))
 
-    async def _apply(
-        self,
-        transition: Transition[RequestT, AnswerT],
-        request: RequestT,
-        present: Callable[[AnswerT], T],
-    ) -> T:
-        attempt = Attempt(self._settings, transition, request)
-        while not attempt.settled:
-            if (pause := attempt.pause) is not None:
-                await self._sleep(pause)
-            with storage_errors():
-                record = await self._store.load(request.user_id)
+    def rename(
+        self, user_id: str, authenticator: str, new_name: str, *, context: Context = None
+    ) -> None:
+        """As ``Enroller.rename``."""
+        verb = Rename(
+            user_id=user_id, authenticator=authenticator, new_name=new_name, context=context
+        )
+        self._apply(verb)
+
+    def erase(self, user_id: str, *, proof: Override, context: Context = None) -> None:
+        """As ``Enroller.erase``."""
+        given = read_proof(proof)
+        del proof  # who mistakes it for a code may have typed one
+        self._apply(Erase(user_id=user_id, proof=refuse_typed(given), context=context))
+
+    def status(self, user_id: str, *, known_on: bool = False) -> Status:
+        """As ``Enroller.status``."""
+        return self._apply(AskStatus(user_id=user_id, known_on=known_on))
+
+    def _apply(self, verb: Verb[T]) -> T:
+        try:
+            attempt = self._start(verb, 1)
+            record = self._store.load(verb.user_id) if verb.loads else None
             if (write := attempt.decide(record)) is not None:
-                with storage_errors():
-                    stored = await self._store.save(write.record, expected=write.expected)
-                attempt.saved(stored)
-        await self._tell(attempt.events)
-        return present(attempt.answer())
+                attempt.saved(send(self._store, write))
+            self._events += attempt.events
+            return attempt.answer()
+        except EnrollmentError as error:
+            log_failure(error, verb.user_id)
+            raise
 
-    async def _erase(self, request: requests.Erase) -> None:
-        told = erased(request, self._settings)
-        with storage_errors():
-            await self._store.delete(request.user_id)
-        await self._tell(told)
 
-    async def _tell(self, told: tuple[Event, ...]) -> None:
-        if self._on_event is None:
-            return
-        for event in told:
-            try:
-                await self._on_event(event)
-            except Exception:
-                logger.exception("on_event raised; what it was told of stands")
+def send(store: EnrollmentStore, write: Write) -> object:
+    """Do what an attempt says, and return the store's answer."""
+    if write.record is None:
+        store.delete(write.user_id)
+        return True
+    return store.save(write.record, expected=write.expected)
+
+
+def check_hook(hook: object, what: str) -> None:
+    """Refuse what an ``Enroller`` could not call, or would call and never await.
+
+    Raises:
+        TypeError: Not callable, or a coroutine function.
+    """
+    if hook is not None and not callable(hook):
+        raise TypeError(f"{what} must be a function")
+    if inspect.iscoroutinefunction(hook):
+        raise TypeError(f"{what} is a coroutine function, which AsyncEnroller alone awaits")
+
+
+def refuse_typed(proof: Proof) -> Proof:
+    """Refuse a typed code in a transaction of the app, whose rollback would give a guess back.
+
+    Raises:
+        ValueError: It is one.
+    """
+    if isinstance(proof, TypedCode):
+        raise ValueError(  # noqa: TRY004  # right elsewhere
+            "a joined enroller takes no typed code: call verify() first and pass its Verification"
+        )
+    return proof
+
+
+def deliver(happened: Iterable[Event], on_event: Listener | None) -> None:
+    """Call the listener with each event; what it raises undoes nothing."""
+    if on_event is None:
+        return
+    for event in happened:
+        try:
+            on_event(event)
+        except Exception:  # noqa: BLE001  # logged whole, and it undoes nothing
+            logger.exception("on_event raised; what it was told of stands")

@@ -1,14 +1,18 @@
-"""Every refusal and failure that the library raises, as a tree by what the caller does next.
+"""Every refusal and failure that the library raises, as a tree by who has to hear of it.
 
-A refusal raises, so that a forgotten ``if`` can never let anyone in. Each error carries facts
-and a stable ``code`` for message catalogues; none carries a secret or what somebody typed.
-A caller's own mistake (a wrong type, an impossible name) is a ``TypeError`` or ``ValueError``.
+A refusal is for the person at the page, a failure for whoever runs the app: a page catches
+``RefusalError``, and a failure goes on to the handler of the app's 500s. Both raise, so that a
+forgotten ``if`` can never let anyone in. Each error carries facts and a stable ``code`` for message
+catalogues; none carries a secret or what somebody typed. A caller's own mistake (a wrong type, an
+impossible name) is a ``TypeError`` or ``ValueError``.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, ClassVar
+
+from otp_enroll.json_values import Json, by_code, from_json, to_json, with_subclasses
 
 __all__ = [
     "AdapterError",
@@ -20,13 +24,17 @@ __all__ = [
     "CodeReusedError",
     "CorruptRecordError",
     "EnrollmentError",
+    "EnrollmentMissingError",
+    "FailureError",
     "InvalidTransitionError",
     "LockedError",
     "MalformedCodeError",
+    "NameTakenError",
     "NotEnrolledError",
     "NotPendingError",
     "ProofRequiredError",
     "RecordTooNewError",
+    "RefusalError",
     "ServerClockError",
     "SetupError",
     "SetupExhaustedError",
@@ -36,6 +44,7 @@ __all__ = [
     "StoreContentionError",
     "TooManyAttemptsError",
     "TooManyAuthenticatorsError",
+    "TransitionBrokenError",
     "UnknownAuthenticatorError",
     "UnreadableSecretError",
     "WrongCodeError",
@@ -43,22 +52,25 @@ __all__ = [
 
 
 class EnrollmentError(Exception):
-    """The root: catch it to handle every refusal and failure in one place.
+    """The root of all refusals and failures.
 
     Attributes:
         code: The error's name in message catalogues; it never changes.
+        message: What happened, in one English sentence without facts.
+        http_status: The status of an answer that reports it.
         retry_at: When the next attempt will be judged, or ``None`` where waiting does not help.
         attempts_left: Wrong codes that will still be judged without a wait, or ``None`` where
             nothing was counted.
     """
 
     code: ClassVar[str] = "enrollment_error"
-    sentence: ClassVar[str] = "the request was refused"
+    message: ClassVar[str] = "the request failed"
+    http_status: ClassVar[int] = 500
     retry_at: datetime | None = None
     attempts_left: int | None = None
 
     def __init__(self) -> None:
-        super().__init__(self.sentence)
+        super().__init__(self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep the facts when an error crosses a process boundary."""
@@ -73,52 +85,106 @@ def _restore(
     return error
 
 
-class InvalidTransitionError(EnrollmentError):
+class RefusalError(EnrollmentError):
+    """The request was refused, and the person at the page should read why: catch this one."""
+
+    code = "refused"
+    message = "the request was refused"
+    http_status = 403
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return ``code`` and facts as JSON values, for a page to show after a redirect."""
+        facts = {name: to_json(getattr(self, name)) for name in _facts_of(type(self))}
+        return {"code": self.code, **facts}
+
+    @staticmethod
+    def from_dict(data: object) -> RefusalError:
+        """Return the refusal that ``to_dict`` described, of the class that ``code`` names.
+
+        Raises:
+            TypeError: Not a mapping.
+            ValueError: No refusal has that code, or a fact is missing or of another type.
+        """
+        kind = by_code(with_subclasses(RefusalError), data, "a refusal")
+        return kind(**from_json(_facts_of(kind), data, "a refusal"))
+
+
+def _facts_of(kind: type[RefusalError]) -> dict[str, str]:
+    """Return the names and type annotations of the facts, the constructor's arguments."""
+    annotations: dict[str, str] = kind.__init__.__annotations__
+    return {name: spelt for name, spelt in annotations.items() if name != "return"}
+
+
+class FailureError(EnrollmentError):
+    """Something is broken, and who runs the app must hear of it; it was logged once, at ERROR."""
+
+    code = "failure"
+    message = "the request failed"
+
+
+class InvalidTransitionError(RefusalError):
     """The account is not in a state that allows the request."""
 
     code = "invalid_transition"
-    sentence = "the account's state does not allow this"
+    message = "the account's state does not allow this"
+    http_status = 409
 
 
 class NotEnrolledError(InvalidTransitionError):
     """The account has no confirmed authenticator, so there is nothing to judge or to prove."""
 
     code = "not_enrolled"
-    sentence = "the account has no confirmed authenticator"
+    message = "the account has no confirmed authenticator"
 
 
 class NotPendingError(InvalidTransitionError):
     """No setup is under way: begin one."""
 
     code = "not_pending"
-    sentence = "no setup is under way"
+    message = "no setup is under way"
 
 
 class ProofRequiredError(InvalidTransitionError):
     """A confirmed account is changed only with a proof.
 
     Attributes:
-        reason: ``"missing"``, or what is wrong with the ``Verification`` that was passed:
+        reason: ``"none"`` where none was given, or what is wrong with the ``Verification``:
             ``"other user"``, ``"other purpose"``, ``"too old"``, ``"recovery code"``.
     """
 
     code = "proof_required"
-    sentence = "this change needs a proof"
+    message = "this change needs a proof"
+    http_status = 403
 
-    def __init__(self, reason: str = "missing") -> None:
+    def __init__(self, reason: str = "none") -> None:
         super().__init__()
         self.reason = reason
 
 
 class AmbiguousAuthenticatorError(InvalidTransitionError):
-    """Several authenticators could be meant, or would bear one name.
+    """Several authenticators could be meant: name one.
 
     Attributes:
         names: The names that the account's authenticators have.
     """
 
     code = "ambiguous_authenticator"
-    sentence = "name one authenticator, by a name that no other has"
+    message = "several authenticators match: pass the name of one"
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.names = names
+
+
+class NameTakenError(InvalidTransitionError):
+    """Another authenticator of the account, or its staged setup, has that name.
+
+    Attributes:
+        names: The names that the account's authenticators have.
+    """
+
+    code = "name_taken"
+    message = "another authenticator has that name"
 
     def __init__(self, names: tuple[str, ...]) -> None:
         super().__init__()
@@ -129,14 +195,14 @@ class UnknownAuthenticatorError(InvalidTransitionError):
     """The account has no authenticator of that name."""
 
     code = "unknown_authenticator"
-    sentence = "the account has no authenticator of that name"
+    message = "the account has no authenticator of that name"
 
 
 class TooManyAuthenticatorsError(InvalidTransitionError):
     """The account has as many authenticators as the policy allows; remove or replace one."""
 
     code = "too_many_authenticators"
-    sentence = "the account has as many authenticators as are allowed"
+    message = "the account has as many authenticators as are allowed"
 
 
 class BackupRequiredError(InvalidTransitionError):
@@ -147,69 +213,86 @@ class BackupRequiredError(InvalidTransitionError):
     """
 
     code = "backup_required"
-    sentence = "the backup of the key comes before the confirmation"
+    message = "the backup of the key comes before the confirmation"
 
     def __init__(self, needed: str) -> None:
         super().__init__()
         self.needed = needed
 
 
-class SetupError(EnrollmentError):
-    """The setup that the request names is not live: begin anew."""
+class SetupError(RefusalError):
+    """The setup that the request names is no longer valid: begin again."""
 
     code = "setup_error"
-    sentence = "the setup is not live"
+    message = "the setup is no longer valid"
+    http_status = 409
 
 
 class SetupExpiredError(SetupError):
     """The setup's time is over."""
 
     code = "setup_expired"
-    sentence = "the setup has expired"
+    message = "the setup has expired"
 
 
 class SetupSupersededError(SetupError):
-    """The setup id is not that of the live setup: another page or request began a newer one."""
+    """The setup id is not the live setup's: another page or request began a newer one."""
 
     code = "setup_superseded"
-    sentence = "another setup has taken this one's place"
+    message = "a newer setup has replaced this one"
 
 
 class SetupExhaustedError(SetupError):
-    """The last wrong code that a setup bears was typed, and the setup is dropped."""
+    """The setup's last attempt was used up by a wrong code, and the setup was dropped."""
 
     code = "setup_exhausted"
-    sentence = "too many wrong codes: the setup was dropped"
+    message = "too many wrong codes: the setup was dropped"
 
 
-class CodeRejectedError(EnrollmentError):
+class CodeRejectedError(RefusalError):
     """The code was not accepted."""
 
     code = "code_rejected"
-    sentence = "the code was not accepted"
+    message = "the code was not accepted"
 
 
 class MalformedCodeError(CodeRejectedError):
-    """The text cannot be a code of the kind asked for; it was compared with nothing, at no cost.
+    """The text cannot be what is asked for; it was compared with nothing, at no cost.
 
     Attributes:
-        expected_digits: How many digits a code has, or ``None`` where no digits are asked for: a
-            recovery code alone, or a copy of the key.
+        expected: ``"code"``, ``"recovery_code"``, ``"either"`` or ``"key"`` (a copy of the key).
+        digits: How many digits a code has, or ``None`` where no code is asked for.
+        nearly: Whether it is a recovery code but for one character too many or too few.
     """
 
     code = "malformed_code"
-    sentence = "the text is not a code"
+    message = "the text cannot be what is asked for"
 
-    def __init__(self, expected_digits: int | None = 6) -> None:
+    def __init__(
+        self,
+        expected: str = "code",
+        digits: int | None = None,
+        nearly: bool = False,  # noqa: FBT001, FBT002  # the design's signature
+    ) -> None:
         super().__init__()
-        self.expected_digits = expected_digits
+        self.expected = expected
+        self.digits = digits
+        self.nearly = nearly
 
 
 class CodeReusedError(CodeRejectedError):
-    """The code was right once and is spent; the next one will do, and nothing was counted."""
+    """The code was right once and is spent; the next one will do, and nothing was counted.
+
+    Attributes:
+        method: ``"code"`` or ``"recovery_code"``.
+    """
 
     code = "code_reused"
-    sentence = "the code was used before"
+    message = "the code was used before"
+
+    def __init__(self, method: str = "code") -> None:
+        super().__init__()
+        self.method = method
 
 
 class WrongCodeError(CodeRejectedError):
@@ -220,7 +303,7 @@ class WrongCodeError(CodeRejectedError):
     """
 
     code = "wrong_code"
-    sentence = "the code is wrong"
+    message = "the code is wrong"
 
     def __init__(
         self,
@@ -242,7 +325,7 @@ class ClockSkewError(WrongCodeError):
     """
 
     code = "clock_skew"
-    sentence = "the code belongs to another time: a clock is off"
+    message = "the code belongs to another time: a clock is off"
 
     def __init__(self, skew_seconds: int, attempts_left: int | None = None) -> None:
         super().__init__(attempts_left=attempts_left)
@@ -253,13 +336,13 @@ class AppIgnoresParametersError(WrongCodeError):
     """At confirm only: the app shows the code of other parameters than the URI told it."""
 
     code = "app_ignores_parameters"
-    sentence = "the authenticator app ignores the parameters that it was given"
+    message = "the authenticator app ignores the parameters that it was given"
 
     def __init__(self, attempts_left: int | None = None) -> None:
         super().__init__(attempts_left=attempts_left)
 
 
-class TooManyAttemptsError(EnrollmentError):
+class TooManyAttemptsError(RefusalError):
     """A wait is running: nothing was compared and nothing counted.
 
     Attributes:
@@ -267,7 +350,8 @@ class TooManyAttemptsError(EnrollmentError):
     """
 
     code = "too_many_attempts"
-    sentence = "too many wrong codes: wait"
+    message = "too many wrong codes: wait"
+    http_status = 429
 
     def __init__(self, method: str, retry_at: datetime) -> None:
         super().__init__()
@@ -275,36 +359,44 @@ class TooManyAttemptsError(EnrollmentError):
         self.retry_at: datetime | None = retry_at
 
 
-class LockedError(EnrollmentError):
-    """Codes are locked until an authenticator is set up anew; recovery codes still work.
+class LockedError(RefusalError):
+    """Codes are locked until an authenticator is set up again; recovery codes still work.
 
     Attributes:
         recovery_codes_left: Unspent recovery codes. At 0 the app must vouch with an ``Override``.
     """
 
     code = "locked"
-    sentence = "codes are locked until an authenticator is set up anew"
+    message = "codes are locked until an authenticator is set up again"
 
     def __init__(self, recovery_codes_left: int) -> None:
         super().__init__()
         self.recovery_codes_left = recovery_codes_left
 
 
-class StorageError(EnrollmentError):
+class StoreContentionError(RefusalError):
+    """Other requests were faster, again and again: nothing was judged, and nothing was changed.
+
+    In a transaction of the app, catch it before ``RefusalError`` and repeat the transaction.
+    """
+
+    code = "store_contention"
+    message = "too many requests are changing this account at once"
+    http_status = 503
+
+    def __init__(self, retry_at: datetime | None = None) -> None:
+        super().__init__()
+        self.retry_at = retry_at
+
+
+class StorageError(FailureError):
     """The store failed, so the outcome of a write is unknown; asking again ends well.
 
     The driver's own exception is the ``__cause__``; its text is not repeated here.
     """
 
     code = "storage"
-    sentence = "the store failed"
-
-
-class StoreContentionError(StorageError):
-    """Others changed the account each time before this request could save: nothing was stored."""
-
-    code = "store_contention"
-    sentence = "too many requests change this account at once"
+    message = "the store failed"
 
 
 class AdapterError(StorageError):
@@ -315,12 +407,12 @@ class AdapterError(StorageError):
     """
 
     code = "adapter"
-    sentence = "the store broke its contract"
+    message = "the store broke its contract"
 
     def __init__(self, fault: str) -> None:
         super().__init__()
         self.fault = fault
-        self.args: tuple[Any, ...] = (f"{self.sentence}: {fault}",)
+        self.args: tuple[Any, ...] = (f"{self.message}: {fault}",)
 
 
 class RecordTooNewError(StorageError):
@@ -331,7 +423,7 @@ class RecordTooNewError(StorageError):
     """
 
     code = "record_too_new"
-    sentence = "the record was written by a newer version"
+    message = "the record was written by a newer version"
 
     def __init__(self, min_reader: int) -> None:
         super().__init__()
@@ -346,26 +438,50 @@ class CorruptRecordError(StorageError):
     """
 
     code = "corrupt_record"
-    sentence = "the stored record is damaged"
+    message = "the stored record is damaged"
 
     def __init__(self, fault: str) -> None:
         super().__init__()
         self.fault = fault
-        self.args: tuple[Any, ...] = (f"{self.sentence}: {fault}",)
+        self.args: tuple[Any, ...] = (f"{self.message}: {fault}",)
 
 
-class UnreadableSecretError(EnrollmentError):
+class EnrollmentMissingError(StorageError):
+    """The app knows that the account is confirmed, and the store has no confirmed enrollment."""
+
+    code = "enrollment_missing"
+    message = "an enrollment that was confirmed is not in the store"
+
+
+class TransitionBrokenError(FailureError):
+    """A verb decided on a state that the table of transitions does not allow; nothing was saved.
+
+    Attributes:
+        verb: The row of the table.
+        phase: The column that the account stood in.
+    """
+
+    code = "transition_broken"
+    message = "a verb left the table of transitions"
+
+    def __init__(self, verb: str, phase: str) -> None:
+        super().__init__()
+        self.verb = verb
+        self.phase = phase
+
+
+class UnreadableSecretError(FailureError):
     """The cipher cannot open a stored secret, or cannot seal a new one; nothing was compared."""
 
     code = "unreadable_secret"
-    sentence = "the cipher cannot open or seal a secret"
+    message = "the cipher cannot open or seal a secret"
 
 
-class ServerClockError(EnrollmentError):
+class ServerClockError(FailureError):
     """The server's clock is behind a code that was accepted before, or out of range.
 
     Nothing was compared (RFC 6238 §5.2: no code at or before the last accepted one).
     """
 
     code = "server_clock"
-    sentence = "the server's clock is behind what is stored, or out of range"
+    message = "the server's clock is behind what is stored, or out of range"

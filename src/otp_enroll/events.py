@@ -6,9 +6,11 @@ that writes nothing, at once. None holds a secret, a code, a setup id or what so
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar, TypedDict
+
+from otp_enroll.json_values import Json, by_code, from_json, to_json, with_subclasses
 
 __all__ = [
     "AuthenticatorConfirmed",
@@ -37,9 +39,21 @@ __all__ = [
 ]
 
 
+class Stamp(TypedDict):
+    """What every event says, as the arguments of its constructor."""
+
+    time: datetime
+    user_id: str
+    authenticator: str | None
+    authenticator_id: str | None
+    purpose: str
+    actor: str | None
+    context: dict[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What every event tells (SP 800-63B-4 §4.1, ASVS 16.2.1).
+    """What every event says (SP 800-63B-4 §4.1, ASVS 16.2.1).
 
     Attributes:
         code: The event's name in message catalogues; it never changes.
@@ -62,6 +76,24 @@ class Event:
     actor: str | None
     context: dict[str, str]
 
+    def to_dict(self) -> dict[str, Json]:
+        """Return ``code`` and all facts as JSON values, for a log or an outbox."""
+        facts = {field.name: to_json(getattr(self, field.name)) for field in fields(self)}
+        return {"code": self.code, **facts}
+
+    @staticmethod
+    def from_dict(data: object) -> Event:
+        """Return the event that ``to_dict`` described, of the class that ``code`` names.
+
+        Raises:
+            TypeError: Not a mapping.
+            ValueError: No event has that code, or a fact is missing or of another type.
+        """
+        kind = by_code(with_subclasses(Event), data, "an event")
+        annotations = {field.name: str(field.type) for field in fields(kind)}
+        facts: dict[str, Any] = from_json(annotations, data, "an event")
+        return kind(**facts)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupBegun(Event):
@@ -80,7 +112,7 @@ class SetupResumed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupCancelled(Event):
-    """The setup was given up."""
+    """The setup was cancelled."""
 
     code = "setup_cancelled"
 

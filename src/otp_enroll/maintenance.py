@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Final, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Protocol, TypeVar, cast
 
-from otp_enroll.attempt import storage_errors
-from otp_enroll.core import requests, transitions
-from otp_enroll.core.decision import Resealed, ResealReport
+from otp_enroll.core.secret import Sealed
+from otp_enroll.core.upkeep import Purge, Reseal, Resealed
+from otp_enroll.core.verb import Verb
 from otp_enroll.errors import (
     AdapterError,
     CorruptRecordError,
@@ -18,184 +19,229 @@ from otp_enroll.errors import (
     StoreContentionError,
     UnreadableSecretError,
 )
-from otp_enroll.settings import Settings, checked_limit, listed
 from otp_enroll.storage.protocol import (
-    AsyncEnrollmentStore,
     AsyncListingStore,
-    EnrollmentStore,
     ListingStore,
+    require_methods,
+    storage_errors,
 )
-from otp_enroll.verbs import AsyncVerbs, Verbs, as_it_is
-
-logger: Final = logging.getLogger("otp_enroll")
 
 PAGE: Final = 1000
 """Ids that are asked of a store at a time."""
 
+T = TypeVar("T")
 
-def _checked_page(page: Sequence[str], *, after: str | None) -> Sequence[str]:
-    """Return a page of ids, unless the store begins anew with it: that would never end."""
-    if after in page:
-        raise AdapterError("user_ids returned the id that it was to start after")
-    return page
+logger: Final = logging.getLogger("otp_enroll")
 
 
-@contextmanager
-def _purging(user_id: str) -> Generator[None]:
-    """Pass over a row that cannot be read, or that is busy."""
-    try:
-        yield
-    except (CorruptRecordError, RecordTooNewError, StoreContentionError) as error:
-        logger.warning("purge_expired passed over %s: %s", user_id, error)
+class Apply(Protocol):
+    """The one way of a request, as an enroller goes it."""
+
+    def __call__(self, verb: Verb[T]) -> T:
+        """Run a verb to its answer."""
+        ...
 
 
-class _Tally:
-    """What a reseal has done so far: told row by row, it makes the report."""
+class AsyncApply(Protocol):
+    """As ``Apply``, awaited."""
 
-    __slots__ = (
-        "_busy", "_examined", "_keys_needed", "_most", "_resealed", "_settings", "_unreadable",
-    )  # fmt: skip
+    def __call__(self, verb: Verb[T]) -> Awaitable[T]:
+        """Run a verb to its answer."""
+        ...
 
-    def __init__(self, settings: Settings, limit: int | None) -> None:
-        self._settings = settings
-        self._most = checked_limit(limit)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResealReport:
+    """What ``reseal`` did. When it is complete and nothing was unreadable, old keys can go.
+
+    Attributes:
+        examined: Rows that were looked at.
+        resealed: Rows that were written with secrets sealed by the newest key.
+        unreadable: Rows that could not be read or opened, and still need a key that is not there.
+        complete: Whether every row was looked at, none was busy, and ``limit`` was not reached.
+        keys_needed: By a key's id, how many of the unreadable rows need it. Of a row that is
+            damaged nobody knows, and nothing is counted for a cipher that names no keys (see
+            ``KeyNamingCipher``).
+    """
+
+    examined: int
+    resealed: int
+    unreadable: int
+    complete: bool
+    keys_needed: Mapping[str, int] = field(default_factory=dict[str, int], hash=False)
+
+
+def purge_expired(store: object, apply: Apply, *, now: int, limit: int | None) -> int:
+    """Erase expired setups, at most ``limit`` of them, and return how many.
+
+    Raises:
+        TypeError: The store cannot list ids.
+    """
+    purged, most = 0, check_limit(limit)
+    for user_id in _ids(store, setup_expired_before=now + 1):
+        if purged == most:
+            break
+        with _PassingOver():
+            purged += apply(Purge(user_id=user_id))
+    return purged
+
+
+async def purge_expired_async(
+    store: object, apply: AsyncApply, *, now: int, limit: int | None
+) -> int:
+    """As ``purge_expired``, awaited."""
+    purged, most = 0, check_limit(limit)
+    async for user_id in _ids_async(store, setup_expired_before=now + 1):
+        if purged == most:
+            break
+        with _PassingOver():
+            purged += await apply(Purge(user_id=user_id))
+    return purged
+
+
+def reseal(
+    store: object, apply: Apply, key_id_of: Callable[[Sealed], str | None], *, limit: int | None
+) -> ResealReport:
+    """Seal with the newest key what older keys sealed, at most ``limit`` rows of it.
+
+    Raises:
+        TypeError: The store cannot list ids.
+    """
+    tally = _Tally(key_id_of, limit)
+    for user_id in _ids(store):
+        if tally.is_full:
+            return tally.report(stopped=True)
+        with tally.examine():
+            tally.add(user_id, apply(Reseal(user_id=user_id)))
+    return tally.report()
+
+
+async def reseal_async(
+    store: object,
+    apply: AsyncApply,
+    key_id_of: Callable[[Sealed], str | None],
+    *,
+    limit: int | None,
+) -> ResealReport:
+    """As ``reseal``, awaited."""
+    tally = _Tally(key_id_of, limit)
+    async for user_id in _ids_async(store):
+        if tally.is_full:
+            return tally.report(stopped=True)
+        with tally.examine():
+            tally.add(user_id, await apply(Reseal(user_id=user_id)))
+    return tally.report()
+
+
+def check_limit(limit: int | None) -> int | None:
+    """Check how much maintenance may do: ``None`` for all, or at least 1."""
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
+        raise TypeError("limit must be an int or None")
+    if limit is not None and limit < 1:
+        raise ValueError("limit must be at least 1")
+    return limit
+
+
+class _PassingOver:
+    """Pass over a row that cannot be read, or that is busy; the request has logged which."""
+
+    busy = 0
+    unreadable = 0
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if isinstance(error, StoreContentionError):
+            self.busy += 1
+            return True
+        if isinstance(error, (CorruptRecordError, RecordTooNewError, UnreadableSecretError)):
+            self.unreadable += 1
+            return True
+        return False
+
+
+class _Tally(_PassingOver):
+    """What a reseal has done so far, row by row, for the report."""
+
+    def __init__(self, key_id_of: Callable[[Sealed], str | None], limit: int | None) -> None:
+        self._key_id_of = key_id_of
+        self._most = check_limit(limit)
         self._keys_needed: Counter[str] = Counter()
-        self._examined = self._resealed = self._unreadable = self._busy = 0
+        self._examined = self._resealed = 0
 
     @property
     def is_full(self) -> bool:
         """Whether as many rows as allowed were written."""
         return self._resealed == self._most
 
-    @contextmanager
-    def looking_at(self, user_id: str) -> Generator[None]:
-        """Count a row, and pass over it if it cannot be read, or is busy."""
+    def examine(self) -> _Tally:
+        """Count a row that is looked at in the block."""
         self._examined += 1
-        try:
-            yield
-        except StoreContentionError:
-            self._busy += 1
-        except (CorruptRecordError, RecordTooNewError, UnreadableSecretError) as error:
-            self._unreadable += 1
-            logger.warning("reseal passed over %s: %s", user_id, error)
+        return self
 
     def add(self, user_id: str, done: Resealed) -> None:
         """Count what was done to a row."""
         self._resealed += done.written
         if done.unreadable:
-            self._unreadable += 1
-            needed = {self._settings.key_id_of(sealed) for sealed in done.unreadable}
+            self.unreadable += 1
+            needed = {self._key_id_of(sealed) for sealed in done.unreadable}
             self._keys_needed.update(key_id for key_id in needed if key_id is not None)
-            logger.warning("reseal found a secret of %s that no key opens", user_id)
+            logger.warning("reseal found a secret of %r that no key opens", user_id)
 
     def report(self, *, stopped: bool = False) -> ResealReport:
         """Sum it up, ``stopped`` if rows were left."""
         return ResealReport(
             examined=self._examined,
             resealed=self._resealed,
-            unreadable=self._unreadable,
-            complete=not stopped and not self._busy,
+            unreadable=self.unreadable,
+            complete=not stopped and not self.busy,
             keys_needed=dict(self._keys_needed),
         )
 
 
-class Maintenance(Verbs):
-    """What an enroller does now and then, on a store that lists ids; stopped, it starts again."""
-
-    __slots__ = ()
-    _settings: Settings
-    _store: EnrollmentStore
-
-    def purge_expired(self, *, limit: int | None = None) -> int:
-        """Erase expired setups, at most ``limit`` of them; run it again for the rest.
-
-        A row that cannot be read, or that is busy, is logged and passed over.
-
-        Returns:
-            How many were erased.
-
-        Raises:
-            TypeError: The store cannot list ids.
-        """
-        purged, most = 0, checked_limit(limit)
-        for user_id in self._ids(setup_expired_before=self._settings.now() + 1):
-            if purged == most:
-                break
-            with _purging(user_id):
-                request = requests.Purge(user_id=user_id)
-                purged += self._apply(transitions.purge_expired, request, as_it_is)
-        return purged
-
-    def reseal(self, *, limit: int | None = None) -> ResealReport:
-        """Seal with the newest key what older keys sealed, at most ``limit`` rows of it.
-
-        Raises:
-            TypeError: The store cannot list ids.
-        """
-        tally = _Tally(self._settings, limit)
-        for user_id in self._ids():
-            if tally.is_full:
-                return tally.report(stopped=True)
-            with tally.looking_at(user_id):
-                request = requests.Reseal(user_id=user_id)
-                tally.add(user_id, self._apply(transitions.reseal, request, as_it_is))
-        return tally.report()
-
-    def _ids(self, *, setup_expired_before: int | None = None) -> Iterator[str]:
-        listing = cast("ListingStore", listed(self._store))
-        page: Sequence[str] = ()
-        while not page or len(page) == PAGE:
-            after = page[-1] if page else None
-            with storage_errors():
-                page = listing.user_ids(
-                    setup_expired_before=setup_expired_before, after=after, limit=PAGE
-                )
-                page = _checked_page(page, after=after)
-            if not page:
-                return
-            yield from page
+def _check_page(page: Sequence[str], *, after: str | None) -> Sequence[str]:
+    """Return a page of ids, unless the store begins again with it: that would never end."""
+    if after in page:
+        raise AdapterError("user_ids returned the id that it was to start after")
+    return page
 
 
-class AsyncMaintenance(AsyncVerbs):
-    """The same, awaited."""
+def _ids(store: object, *, setup_expired_before: int | None = None) -> Iterator[str]:
+    require_methods(store, "store", ("user_ids",))
+    listing = cast("ListingStore", store)
+    page: Sequence[str] = ()
+    while not page or len(page) == PAGE:
+        after = page[-1] if page else None
+        with storage_errors():
+            page = listing.user_ids(
+                setup_expired_before=setup_expired_before, after=after, limit=PAGE
+            )
+            page = _check_page(page, after=after)
+        if not page:
+            return
+        yield from page
 
-    __slots__ = ()
-    _settings: Settings
-    _store: AsyncEnrollmentStore
 
-    async def purge_expired(self, *, limit: int | None = None) -> int:
-        """As ``Enroller.purge_expired``."""
-        purged, most = 0, checked_limit(limit)
-        async for user_id in self._ids(setup_expired_before=self._settings.now() + 1):
-            if purged == most:
-                break
-            with _purging(user_id):
-                request = requests.Purge(user_id=user_id)
-                purged += await self._apply(transitions.purge_expired, request, as_it_is)
-        return purged
-
-    async def reseal(self, *, limit: int | None = None) -> ResealReport:
-        """As ``Enroller.reseal``."""
-        tally = _Tally(self._settings, limit)
-        async for user_id in self._ids():
-            if tally.is_full:
-                return tally.report(stopped=True)
-            with tally.looking_at(user_id):
-                request = requests.Reseal(user_id=user_id)
-                tally.add(user_id, await self._apply(transitions.reseal, request, as_it_is))
-        return tally.report()
-
-    async def _ids(self, *, setup_expired_before: int | None = None) -> AsyncIterator[str]:
-        listing = cast("AsyncListingStore", listed(self._store))
-        page: Sequence[str] = ()
-        while not page or len(page) == PAGE:
-            after = page[-1] if page else None
-            with storage_errors():
-                page = await listing.user_ids(
-                    setup_expired_before=setup_expired_before, after=after, limit=PAGE
-                )
-                page = _checked_page(page, after=after)
-            if not page:
-                return
-            for user_id in page:
-                yield user_id
+async def _ids_async(
+    store: object, *, setup_expired_before: int | None = None
+) -> AsyncIterator[str]:
+    require_methods(store, "store", ("user_ids",))
+    listing = cast("AsyncListingStore", store)
+    page: Sequence[str] = ()
+    while not page or len(page) == PAGE:
+        after = page[-1] if page else None
+        with storage_errors():
+            page = await listing.user_ids(
+                setup_expired_before=setup_expired_before, after=after, limit=PAGE
+            )
+            page = _check_page(page, after=after)
+        if not page:
+            return
+        for user_id in page:
+            yield user_id

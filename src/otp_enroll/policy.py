@@ -60,7 +60,7 @@ class AttemptBudget:
     owner ten tries within 16 minutes (SP 800-63B-4 §3.2.2 and §8.1).
 
     Attributes:
-        free: Consecutive wrong codes that are judged at once.
+        free_attempts: Consecutive wrong codes that are judged at once.
         first_wait: Seconds after the last of them; it doubles with each further one.
         longest_wait: Seconds that no wait exceeds.
         lock_after: Consecutive wrong codes that lock codes; at most 100.
@@ -68,7 +68,7 @@ class AttemptBudget:
         warn_after_in_30_days: Wrong codes in 30 days of which an event tells.
     """
 
-    free: int = 5
+    free_attempts: int = 5
     first_wait: int = 30
     longest_wait: int = 3600
     lock_after: int = 50
@@ -76,7 +76,7 @@ class AttemptBudget:
     warn_after_in_30_days: int = 80
 
     def __post_init__(self) -> None:
-        _whole("free", self.free, 1, 10)
+        _whole("free_attempts", self.free_attempts, 1, 10)
         _whole("first_wait", self.first_wait, 30, 3600)
         _whole("longest_wait", self.longest_wait, self.first_wait, 86_400)
         _whole("lock_after", self.lock_after, 10, 100)
@@ -136,6 +136,16 @@ class Policy:
     def parameters(self) -> Parameters:
         """The parameters of a new setup."""
         return Parameters(algorithm=self.algorithm, digits=self.digits, period=self.period)
+
+
+def check_policy(policy: object) -> None:
+    """Refuse what is no policy.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(policy, Policy):
+        raise TypeError("policy must be a Policy, such as Policy() or STRICT")
 
 
 STRICT: Final = Policy(window=(1, 0), backup="acknowledged")

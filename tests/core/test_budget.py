@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otp_enroll.core.budget import SECONDS_A_DAY, Budgets, CodeBudget, Waits
+from helpers.flows import USER, Make, fail, wrong_for
+from otp_enroll import Policy, errors
+from otp_enroll.core.budget import SECONDS_PER_DAY, Budgets, CodeBudget, Waits
 from otp_enroll.policy import AttemptBudget
 
 NOW = 1_800_000_000
@@ -85,10 +89,10 @@ def test_the_fiftieth_consecutive_failure_locks() -> None:
 @pytest.mark.requirement("R-68")
 def test_a_lock_outlives_further_failures() -> None:
     """No clock opens a lock: a failure long after it leaves it as it is."""
-    budget = CodeBudget(days=((NOW // SECONDS_A_DAY, 99),)).failed(NOW, BUDGET)
+    budget = CodeBudget(days=((NOW // SECONDS_PER_DAY, 99),)).failed(NOW, BUDGET)
     assert budget.locked
 
-    assert budget.failed(NOW + 400 * SECONDS_A_DAY, BUDGET).locked
+    assert budget.failed(NOW + 400 * SECONDS_PER_DAY, BUDGET).locked
 
 
 @pytest.mark.requirement("R-70", "R-71")
@@ -107,12 +111,12 @@ def test_successes_between_do_not_keep_an_account_from_the_lock() -> None:
 @pytest.mark.requirement("R-70")
 def test_failures_leave_the_count_after_thirty_days() -> None:
     """A day counts on itself and on the 29 after it; 99 failures then do not lock with one more."""
-    day = NOW // SECONDS_A_DAY
-    start = day * SECONDS_A_DAY
+    day = NOW // SECONDS_PER_DAY
+    start = day * SECONDS_PER_DAY
     old = CodeBudget(days=((day, 99),))
 
-    kept = old.failed(start + 30 * SECONDS_A_DAY - 1, BUDGET)
-    gone = old.failed(start + 30 * SECONDS_A_DAY, BUDGET)
+    kept = old.failed(start + 30 * SECONDS_PER_DAY - 1, BUDGET)
+    gone = old.failed(start + 30 * SECONDS_PER_DAY, BUDGET)
 
     assert (kept.locked, kept.failures_in_30_days) == (True, 100)
     assert (gone.locked, gone.failures_in_30_days) == (False, 1)
@@ -122,12 +126,12 @@ def test_failures_leave_the_count_after_thirty_days() -> None:
 @pytest.mark.requirement("R-70")
 def test_failures_are_counted_per_utc_day() -> None:
     """A failure in the last second of a day and one in the next stand on two days, oldest first."""
-    midnight = (NOW // SECONDS_A_DAY) * SECONDS_A_DAY
+    midnight = (NOW // SECONDS_PER_DAY) * SECONDS_PER_DAY
     budget = CodeBudget()
-    for now in (midnight - 1, midnight, midnight + SECONDS_A_DAY - 1):
+    for now in (midnight - 1, midnight, midnight + SECONDS_PER_DAY - 1):
         budget = budget.failed(now, BUDGET)
 
-    today = midnight // SECONDS_A_DAY
+    today = midnight // SECONDS_PER_DAY
     assert budget.days == ((today - 1, 1), (today, 2))
 
 
@@ -141,7 +145,7 @@ def test_the_tries_left_are_those_without_a_wait(failures: int, left: int) -> No
 @pytest.mark.requirement("R-70")
 def test_the_tries_left_end_with_the_thirty_days() -> None:
     """Close to the lock of 30 days, fewer tries are left than are free."""
-    budget = CodeBudget(days=((NOW // SECONDS_A_DAY, 98),))
+    budget = CodeBudget(days=((NOW // SECONDS_PER_DAY, 98),))
 
     assert (budget.attempts_left(BUDGET), budget.attempts_to_lock(BUDGET)) == (2, 2)
 
@@ -149,7 +153,7 @@ def test_the_tries_left_end_with_the_thirty_days() -> None:
 @pytest.mark.requirement("R-69")
 def test_a_clock_that_jumped_back_locks_nobody_out() -> None:
     """Seen from an earlier time, a wait is no longer than its length, and it runs down."""
-    waits = failed(8, since=NOW + 10 * 365 * SECONDS_A_DAY)
+    waits = failed(8, since=NOW + 10 * 365 * SECONDS_PER_DAY)
 
     assert waits.until(NOW, BUDGET) == NOW + 240
     rewound = waits.rewound(NOW)
@@ -170,14 +174,14 @@ def test_a_wait_that_runs_is_not_begun_anew() -> None:
 @pytest.mark.requirement("R-70")
 def test_failures_of_a_clock_that_was_ahead_count_as_today() -> None:
     """Days after today are not forgotten, and do not live longer than 30 days from now."""
-    today = NOW // SECONDS_A_DAY
+    today = NOW // SECONDS_PER_DAY
     ahead = CodeBudget(days=((today + 4000, 60), (today + 5000, 38)))
 
     budget = ahead.failed(NOW, BUDGET)
 
     assert budget.days == ((today, 99),)
     assert budget.failed(NOW, BUDGET).locked
-    assert budget.failed(NOW + 30 * SECONDS_A_DAY, BUDGET).failures_in_30_days == 1
+    assert budget.failed(NOW + 30 * SECONDS_PER_DAY, BUDGET).failures_in_30_days == 1
 
 
 @pytest.mark.requirement("R-68", "R-70")
@@ -200,14 +204,14 @@ def test_a_budget_counts_whatever_the_clock_does(steps: list[tuple[str, int]]) -
             continue
         budget = budget.failed(now, BUDGET)
         days = [day for day, _ in budget.days]
-        today = now // SECONDS_A_DAY
+        today = now // SECONDS_PER_DAY
         assert days == sorted(set(days))
         assert days[-1] == today
         assert days[0] > today - 30
         assert budget.locked == (
             budget.waits.failures >= 50 or sum(count for _, count in budget.days) >= 100
         )
-        assert 0 <= budget.attempts_left(BUDGET) <= BUDGET.free
+        assert 0 <= budget.attempts_left(BUDGET) <= BUDGET.free_attempts
 
 
 @pytest.mark.requirement("R-72")
@@ -242,9 +246,102 @@ def test_replacing_the_waits_keeps_the_rest() -> None:
 @pytest.mark.requirement("R-69")
 def test_the_numbers_are_the_policys() -> None:
     """Another policy moves the first wait, the longest one and the lock."""
-    budget = AttemptBudget(free=2, first_wait=60, longest_wait=100, lock_after=10)
+    budget = AttemptBudget(free_attempts=2, first_wait=60, longest_wait=100, lock_after=10)
 
     assert failed(1).until(NOW, budget) is None
     assert failed(2).until(NOW, budget) == NOW + 60
     assert failed(3).until(NOW, budget) == NOW + 100
     assert CodeBudget(waits=failed(9)).failed(NOW, budget).locked
+
+
+@pytest.mark.requirement("R-69")
+@pytest.mark.regression_of("B-21", "B-22")
+def test_waits_grow_as_the_schedule_says(flow: Any) -> None:
+    """Five wrong codes are free, then each one waits 30 s, doubling to an hour."""
+    phone, _ = flow.enroll()
+    waits = []
+    left = []
+    for _ in range(15):
+        error = fail(flow, phone)
+        assert error.method == "code"
+        left.append(error.attempts_left)
+        waits.append(error.retry_at and error.retry_at.timestamp() - flow.clock.now)
+    assert left[:6] == [4, 3, 2, 1, 0, 0]
+    assert waits == [None] * 4 + [30, 60, 120, 240, 480, 960, 1920] + [3600] * 4
+
+
+@pytest.mark.requirement("R-68")
+@pytest.mark.regression_of("B-42")
+def test_fiftieth_wrong_code_locks_and_no_clock_opens(flow: Any) -> None:
+    """The fiftieth is answered as wrong, later ones as locked, and a year later still."""
+    phone, _ = flow.enroll()
+    flow.told.clear()
+    fail(flow, phone, times=49)
+    assert not flow.enroller.status(USER).locked
+    error = fail(flow, phone)
+    assert (error.attempts_left, error.retry_at) == (0, None)
+    assert flow.names_of_events()[-1] == "Locked"
+    status = flow.enroller.status(USER)
+    assert (status.locked, status.retry_at) == (True, None)
+    for seconds in (0, 3600, 366 * 86_400):
+        flow.clock.advance(seconds)
+        with pytest.raises(errors.LockedError) as refusal:
+            flow.enroller.verify(USER, phone.code())
+        assert refusal.value.recovery_codes_left == 10
+
+
+@pytest.mark.requirement("R-70", "R-71")
+def test_success_clears_the_consecutive_count_alone(flow: Any) -> None:
+    """With four failures before each success the account still locks at a hundred in 30 days."""
+    phone, _ = flow.enroll()
+    for turn in range(25):
+        for _ in range(4):
+            with pytest.raises(errors.WrongCodeError):
+                flow.enroller.verify(USER, wrong_for(phone))
+        if turn < 24:
+            flow.enroller.verify(USER, phone.code())
+            flow.clock.advance(60)
+    with pytest.raises(errors.LockedError):
+        flow.enroller.verify(USER, phone.code())
+
+
+@pytest.mark.requirement("R-70")
+def test_failures_older_than_30_days_do_not_count(flow: Any) -> None:
+    """Three wrong codes a day never lock, and an event tells of the eightieth in 30 days."""
+    phone, _ = flow.enroll()
+    for _ in range(60):
+        for _ in range(3):
+            with pytest.raises(errors.WrongCodeError):
+                flow.enroller.verify(USER, wrong_for(phone))
+        flow.enroller.verify(USER, phone.code())
+        flow.clock.advance(86_400)
+    names = flow.names_of_events()
+    assert "Locked" not in names
+    assert names.count("ManyFailures") >= 1
+    assert not flow.enroller.status(USER).locked
+
+
+def test_eightieth_failure_is_told_once(flow: Any) -> None:
+    """The event of many failures comes with the eightieth in 30 days, and says so."""
+    phone, _ = flow.enroll()
+    for _ in range(20):
+        for _ in range(4):
+            with pytest.raises(errors.WrongCodeError):
+                flow.enroller.verify(USER, wrong_for(phone))
+        flow.enroller.verify(USER, phone.code())
+        flow.clock.advance(60)
+    told = [event for event in flow.told if type(event).__name__ == "ManyFailures"]
+    assert [event.failures for event in told] == [80]
+
+
+def test_budget_of_the_policy_is_used(make_flow: Make) -> None:
+    """An app can lock earlier and wait longer, within the bounds of the standards."""
+    budget = AttemptBudget(free_attempts=2, first_wait=60, longest_wait=60, lock_after=10)
+    flow = make_flow(policy=Policy(budget=budget))
+    phone, _ = flow.enroll()
+    fail(flow, phone)
+    error = fail(flow, phone)
+    assert error.retry_at is not None
+    assert error.retry_at.timestamp() == flow.clock.now + 60
+    fail(flow, phone, times=8)
+    assert flow.enroller.status(USER).locked

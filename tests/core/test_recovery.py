@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.flows import USER
 from otp_enroll.core.recovery import CODE_BYTES, SALT_BYTES, FreshCodes, RecoverySet
 from otp_enroll.core.typed_text import read_code
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 RFC4648 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-USER = "user-42"
 SALT = bytes(range(16))
 FRESH = FreshCodes(bytes(range(150)))
 CODES = FRESH.canonical()
@@ -142,3 +142,14 @@ def test_at_two_codes_left_an_event_asks_for_new_ones(flow: Any) -> None:
         assert verification.recovery_codes_left == 10 - used
         assert len(low) == (1 if used >= 8 else 0)
         flow.told.clear()
+
+
+@pytest.mark.requirement("R-84")
+def test_low_recovery_codes_are_told(flow: Any) -> None:
+    """At two codes left, and at one and none, an event asks for a new set."""
+    _, confirmation = flow.enroll()
+    flow.told.clear()
+    for code in confirmation.recovery_codes:
+        flow.enroller.verify(USER, code)
+    low = [event.left for event in flow.told if type(event).__name__ == "RecoveryCodesLow"]
+    assert low == [2, 1, 0]

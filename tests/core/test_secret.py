@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import base64
-import copy
-import dataclasses
 import hashlib
 import json
-import logging
-import pickle
 import traceback
-from collections.abc import Callable
 from hmac import compare_digest
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.hidden import RAW, assert_hidden
 from otp_enroll.core.oath import code_at
-from otp_enroll.core.redacted import Redacted
 from otp_enroll.core.secret import (
     ALPHABET,
-    Sealed,
     Secret,
     SetupId,
     decode_base32,
@@ -32,120 +25,18 @@ from otp_enroll.core.secret import (
     spoken,
     suggest,
 )
-from otp_enroll.core.typed_text import TypedCode, TypedKey, read_key
+from otp_enroll.core.typed_text import read_key
 from otp_enroll.policy import Parameters
 
 BASE32 = json.loads((Path(__file__).parents[1] / "vectors.json").read_text("utf-8"))[
     "rfc4648-10-plus"
 ]
-RAW = b"12345678901234567890"
 KEY = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 SECRET = Secret(RAW)
 ALL_LETTERS = Secret(base64.b32decode("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"))
 
-EVERY_KIND = [
-    pytest.param(SECRET, id="Secret"),
-    pytest.param(Sealed(RAW), id="Sealed"),
-    pytest.param(SetupId(RAW), id="SetupId"),
-    pytest.param(Redacted(RAW), id="Redacted"),
-    pytest.param(TypedCode("code", RAW.decode()), id="TypedCode"),
-    pytest.param(TypedKey("key", RAW.decode()), id="TypedKey"),
-]
 
 raw_secrets = st.binary(min_size=16, max_size=128)
-
-
-def spellings(raw: bytes) -> list[str]:
-    """Return the ways in which a secret could stand in a log."""
-    return [
-        raw.decode("latin-1"),
-        repr(raw)[2:-1],
-        raw.hex(),
-        base64.b32encode(raw).decode().rstrip("="),
-        base64.b64encode(raw).decode().rstrip("="),
-        str(int.from_bytes(raw, "big")),
-        str(list(raw)),
-    ]
-
-
-def assert_hidden(text: str, raw: bytes = RAW) -> None:
-    assert text
-    for spelling in spellings(raw):
-        assert spelling.lower() not in text.lower()
-
-
-@dataclasses.dataclass
-class Holder:
-    """What an app may put a secret in."""
-
-    secret: Any
-
-
-@pytest.mark.requirement("R-06")
-@pytest.mark.parametrize("secret", EVERY_KIND)
-def test_no_way_of_printing_shows_a_secret(
-    secret: Redacted, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Repr, str, format, asdict, a log line and a traceback with locals hide the bytes."""
-    logging.getLogger("somewhere").warning("%s %r", secret, secret)
-    try:
-        raise_beside(secret)
-    except LookupError as error:
-        trace = "".join(
-            traceback.TracebackException.from_exception(error, capture_locals=True).format()
-        )
-    held = Holder(secret)
-
-    assert_hidden(f"{secret} {secret!r} {secret!s} %s" % secret)
-    assert_hidden(f"{held} {dataclasses.asdict(held)} {dataclasses.astuple(held)}")
-    assert_hidden(caplog.text)
-    assert f"local = {type(secret).__name__}(…)" in trace
-    assert_hidden(trace)
-
-
-def raise_beside(secret: Redacted) -> None:
-    local = secret
-    raise LookupError(str(local))
-
-
-@pytest.mark.requirement("R-06")
-@pytest.mark.parametrize("secret", EVERY_KIND)
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_secret_is_not_pickled(secret: Redacted, protocol: int) -> None:
-    """Pickling is refused in every protocol, by an error that names the type alone."""
-    with pytest.raises(TypeError, match=rf"^a {type(secret).__name__} is not pickled$"):
-        pickle.dumps(secret, protocol)
-
-
-@pytest.mark.requirement("R-06")
-@pytest.mark.parametrize("secret", EVERY_KIND)
-def test_a_secret_has_no_other_way_out(secret: Redacted) -> None:
-    """A secret has no JSON, no hash, no bytes, no items, no attributes to list."""
-    with pytest.raises(TypeError):
-        json.dumps(secret)
-    uses: tuple[Callable[..., object], ...] = (hash, bytes, iter, len, vars, int, memoryview)
-    for use in uses:
-        with pytest.raises(TypeError):
-            use(secret)
-
-
-@pytest.mark.requirement("R-06")
-@pytest.mark.parametrize("secret", EVERY_KIND)
-def test_copies_of_a_secret_are_the_object_itself(secret: Redacted) -> None:
-    """Copying makes no second holder of the bytes."""
-    assert copy.copy(secret) is secret
-    assert copy.deepcopy(secret) is secret
-    assert dataclasses.asdict(Holder(secret))["secret"] is secret
-
-
-def test_secrets_are_equal_by_their_bytes_and_kind() -> None:
-    """The same bytes in another kind of object are not equal, nor are raw bytes."""
-    assert Secret(RAW) == SECRET
-    assert Secret(RAW[:-1] + b"1") != SECRET
-    assert Secret(RAW + b"1") != SECRET
-    assert Sealed(RAW) != SECRET
-    assert RAW != SECRET
-    assert SECRET.reveal() == RAW
 
 
 @pytest.mark.requirement("R-02")

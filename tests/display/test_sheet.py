@@ -341,7 +341,7 @@ ALLOWED = {
     "ol": {"class", "role"},
     "bdi": {"class", "dir"},
     "svg": {"xmlns", "role", "aria-label", "width", "height", "viewbox", "shape-rendering"},
-    "g": {"transform"},
+    "rect": {"width", "height", "fill", "stroke"},
     "path": {"fill", "stroke", "d"},
 }
 

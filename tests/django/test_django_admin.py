@@ -18,7 +18,7 @@ from django.core.management import call_command  # noqa: E402
 from django.test import Client  # noqa: E402
 from django_site import ACCOUNT, CLOCK, USER, Site, enroll, kinds, make_enroller  # noqa: E402
 
-from helpers.leak_hunt import wrong_for  # noqa: E402
+from helpers.flows import wrong_for  # noqa: E402
 from otp_enroll import errors, events  # noqa: E402
 from otp_enroll.django.store import DjangoStore  # noqa: E402
 

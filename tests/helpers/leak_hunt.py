@@ -16,6 +16,7 @@ from urllib.parse import quote
 import pytest
 
 import otp_enroll
+from helpers.flows import wrong_for
 from otp_enroll import Override, errors
 from otp_enroll.testing import FakeAuthenticator, FrozenClock
 
@@ -160,12 +161,6 @@ def bad_text(hunt: Hunt) -> str:
     text = "zq" + secrets.token_hex(6)
     hunt.hide(text)
     return text
-
-
-def wrong_for(phone: FakeAuthenticator) -> str:
-    """Return a code that the phone does not show within some minutes of now."""
-    near = {phone.code(n) for n in range(-12, 13)}
-    return next(f"{n:06d}" for n in range(271828, 272000) if f"{n:06d}" not in near)
 
 
 def whole_flow(hunt: Hunt, enroller: Any, clock: FrozenClock) -> FakeAuthenticator:  # one long life

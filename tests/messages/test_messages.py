@@ -125,7 +125,7 @@ def all_events() -> Iterator[events.Event]:
 
 def all_warnings() -> Iterator[ProvisioningWarning]:
     """Make every warning, with apps and without."""
-    for code in typing.get_args(uri.Caution):
+    for code in typing.get_args(uri.WarningCode):
         yield ProvisioningWarning(code=code)
         yield ProvisioningWarning(code=code, apps=("An app", "Another"))
 
@@ -134,8 +134,8 @@ POLICIES = (
     Policy(),
     Policy(backup="acknowledged", recovery_codes=1, max_authenticators=1),
     Policy(backup="checked", digits=8, period=60, algorithm="SHA256"),
-    Policy(budget=AttemptBudget(free=1, first_wait=60, longest_wait=60)),
-    Policy(budget=AttemptBudget(free=10, lock_after=10)),
+    Policy(budget=AttemptBudget(free_attempts=1, first_wait=60, longest_wait=60)),
+    Policy(budget=AttemptBudget(free_attempts=10, lock_after=10)),
 )
 
 
@@ -160,7 +160,7 @@ def said(locale: str, catalogues: Path | None = None) -> list[str]:
 def test_every_error_event_and_warning_has_a_text(language: str) -> None:
     """The walk over the classes finds no code that a catalogue does not have."""
     texts = texts_of(language)
-    warnings = typing.get_args(uri.Caution)
+    warnings = typing.get_args(uri.WarningCode)
 
     assert {kind.__name__ for kind in ERRORS} == set(errors.__all__)
     assert {kind.__name__ for kind in EVENTS} == set(events.__all__)

@@ -21,7 +21,11 @@ def told(policy: Policy, locale: str = "en") -> str:
         (Policy(), "10 recovery codes", "۱۰ کد بازیابی"),
         (Policy(recovery_codes=1), "1 recovery code. It", "۱ کد بازیابی"),
         (Policy(), "After 5 wrong codes in a row", "پس از ۵ رمز نادرست پیاپی"),
-        (Policy(budget=AttemptBudget(free=1)), "After 1 wrong code in a row", "پس از ۱ رمز نادرست"),
+        (
+            Policy(budget=AttemptBudget(free_attempts=1)),
+            "After 1 wrong code in a row",
+            "پس از ۱ رمز نادرست",
+        ),
         (Policy(), "a pause of 30 seconds", "به مدت ۳۰ ثانیه"),
         (Policy(), "up to 1 hour", "حداکثر تا ۱ ساعت"),
         (
@@ -30,7 +34,7 @@ def told(policy: Policy, locale: str = "en") -> str:
             "پس از ۵۰ رمز نادرست پیاپی یا ۱۰۰ رمز نادرست در ۳۰ روز",
         ),
         (
-            Policy(budget=AttemptBudget(free=1, first_wait=60, longest_wait=7200)),
+            Policy(budget=AttemptBudget(free_attempts=1, first_wait=60, longest_wait=7200)),
             "a pause of 1 minute. Each further wrong one doubles the pause, up to 2 hours.",
             "حداکثر تا ۲ ساعت",
         ),
@@ -73,15 +77,15 @@ def test_what_the_policy_does_not_have_is_not_told() -> None:
 @pytest.mark.parametrize(
     "budget",
     [
-        AttemptBudget(free=10, lock_after=10),
-        AttemptBudget(free=10, lock_after_in_30_days=10, warn_after_in_30_days=10),
+        AttemptBudget(free_attempts=10, lock_after=10),
+        AttemptBudget(free_attempts=10, lock_after_in_30_days=10, warn_after_in_30_days=10),
     ],
 )
 def test_where_the_lock_comes_first_codes_have_no_pause(budget: AttemptBudget) -> None:
     """When as many wrong codes lock as would begin the waits, recovery codes alone have waits."""
     assert "After 10 wrong recovery codes in a row there is a pause" in told(Policy(budget=budget))
     assert "in the same way" not in told(Policy(budget=budget))
-    assert "in the same way" in told(Policy(budget=AttemptBudget(free=9, lock_after=10)))
+    assert "in the same way" in told(Policy(budget=AttemptBudget(free_attempts=9, lock_after=10)))
 
 
 @pytest.mark.requirement("R-100")

@@ -34,15 +34,15 @@ from otp_enroll import Enroller, Override, StoredEnrollment, errors
 from otp_enroll.core.redacted import Redacted
 from otp_enroll.core.secret import Secret, decode_base32, encode_base32, suggest
 from otp_enroll.core.typed_text import (
-    LONGEST_CODE_TEXT,
-    LONGEST_KEY_TEXT,
+    MAX_CODE_TEXT,
+    MAX_KEY_TEXT,
     clean_label,
     clean_name,
     read_code,
     read_key,
 )
 from otp_enroll.messages import text as told
-from otp_enroll.provisioning.uri import LONGEST_URI, ProvisioningURI, build, parse
+from otp_enroll.provisioning.uri import MAX_URI, ProvisioningURI, build, parse
 from otp_enroll.storage import codec
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.memory import MemoryStore
@@ -364,7 +364,7 @@ def test_any_copy_is_compared(raw: bytes, data: st.DataObject) -> None:
     assert secret.differing_groups(read_key(data.draw(spelt(secret.base32))).text) == ()
     typed = read_key(data.draw(edited(secret.base32))).text
     groups = secret.differing_groups(typed)
-    assert list(groups) == sorted(set(groups) & set(range(1, LONGEST_KEY_TEXT // 4 + 1)))
+    assert list(groups) == sorted(set(groups) & set(range(1, MAX_KEY_TEXT // 4 + 1)))
     assert not groups or typed != secret.base32
 
 
@@ -612,13 +612,13 @@ KINDS: Final = {
     "new lines": "\n",
 }
 READERS: Final[dict[str, tuple[Callable[[str], object], int, str]]] = {
-    "parse": (parse, LONGEST_URI, "{}"),
-    "parse a label": (parse, LONGEST_URI - 30, "otpauth://totp/{}?secret=A"),
-    "parse a query": (parse, LONGEST_URI - 30, "otpauth://totp/x?secret={}"),
-    "read_code": (read_code, LONGEST_CODE_TEXT, "{}"),
-    "read_key": (read_key, LONGEST_KEY_TEXT, "{}"),
-    "decode_base32": (decode_base32, LONGEST_KEY_TEXT, "{}"),
-    "suggest": (suggest, LONGEST_KEY_TEXT, "{}"),
+    "parse": (parse, MAX_URI, "{}"),
+    "parse a label": (parse, MAX_URI - 30, "otpauth://totp/{}?secret=A"),
+    "parse a query": (parse, MAX_URI - 30, "otpauth://totp/x?secret={}"),
+    "read_code": (read_code, MAX_CODE_TEXT, "{}"),
+    "read_key": (read_key, MAX_KEY_TEXT, "{}"),
+    "decode_base32": (decode_base32, MAX_KEY_TEXT, "{}"),
+    "suggest": (suggest, MAX_KEY_TEXT, "{}"),
     "clean_name": (lambda text: clean_name(text, "name"), 256, "{}"),
     "clean_label": (lambda text: clean_label(text, "name"), 512, "{}"),
 }

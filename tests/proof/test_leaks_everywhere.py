@@ -47,7 +47,8 @@ from werkzeug.serving import make_server
 
 import otp_enroll
 from helpers import servers
-from helpers.leak_hunt import PACKAGE, TESTS, USER, VOUCHED, Hunt, printed, whole_flow, wrong_for
+from helpers.flows import wrong_for
+from helpers.leak_hunt import PACKAGE, TESTS, USER, VOUCHED, Hunt, printed, whole_flow
 from otp_enroll import (
     AsyncEnroller,
     Enroller,
@@ -546,8 +547,8 @@ def test_objects_are_of_every_public_kind(things: Things) -> None:
     exported = {name for name in otp_enroll.__all__ if isinstance(getattr(otp_enroll, name), type)}
     protocols = {name for name in exported if getattr(vars(otp_enroll)[name], "_is_protocol", 0)}
     assert exported - protocols - there == {
-        "EnrollerView",
-        "AsyncEnrollerView",
+        "JoinedEnroller",
+        "AsyncJoinedEnroller",
     }  # they hold a store
 
 
@@ -642,7 +643,7 @@ FAILING: Final = '''
 """Tests of an app that fail, each inside a call of the library."""
 import json, os, pathlib
 import pytest
-from helpers.leak_hunt import wrong_for
+from helpers.flows import wrong_for
 from otp_enroll import Enroller
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.memory import MemoryStore

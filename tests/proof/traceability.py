@@ -1,6 +1,6 @@
 """Which tests carry which line of docs/requirements.md: the page's last column, and `make trace`.
 
-As a program it writes the column anew. As a plugin of pytest (``-p traceability``) it runs the
+As a program it writes the column. As a plugin of pytest (``-p proof.traceability``) it runs the
 tests that carry a line, prints each with its result, and fails where a line has none.
 """
 
@@ -18,8 +18,8 @@ import pytest
 TESTS: Final = Path(__file__).parents[1]
 PAGE: Final = TESTS.parent / "docs" / "requirements.md"
 MARKS: Final = ("requirement", "regression_of")
-LATER: Final = ("R-24", "R-60")
-"""Lines that nothing carries yet; the page says so, too."""
+LATER: Final = "Comes later."
+"""How a line ends that is not built yet, and that nothing carries."""
 
 _ROW: Final = re.compile(r"^\| ([RB]-\d+) \| ([MSA]) \| (.+?) \|(.*)\|$", re.MULTILINE)
 
@@ -34,9 +34,14 @@ class Line:
     carried_by: str
 
     @property
+    def comes_later(self) -> bool:
+        """Whether it is not built yet."""
+        return self.what.endswith(LATER)
+
+    @property
     def needs_a_test(self) -> bool:
-        """Tell whether it must be carried by a test today."""
-        return self.level == "M" and self.number not in LATER
+        """Whether a test must carry it today."""
+        return self.level == "M" and not self.comes_later
 
 
 def lines() -> list[Line]:
@@ -75,7 +80,7 @@ def column(files: Counter[str]) -> str:
     return ", ".join(f"`{name}` {count}" for name, count in sorted(files.items()))
 
 
-def written_anew() -> str:
+def write_column() -> str:
     """Return the page with its last column as the tests are now."""
     carried = marked()
 
@@ -107,7 +112,7 @@ class Trace:
         items[:] = [item for item in items if item.user_properties]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the worst that was told of a test."""
+        """Keep the worst outcome of a test."""
         if report.when != "call" and report.passed:
             return
         for name, carried in report.user_properties:
@@ -133,8 +138,7 @@ class Trace:
         """Print each line with its tests and their results."""
         write = terminalreporter.write_line
         for line in lines():
-            later = " (comes later)" if line.number in LATER else ""
-            write(f"{line.number} [{line.level}] {line.what}{later}")
+            write(f"{line.number} [{line.level}] {line.what}")
             for test, outcome in sorted(self.results[line.number].items()):
                 write(f"    {outcome:7} {test}")
         for number in self.untested:
@@ -147,4 +151,4 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(written_anew(), encoding="utf-8")
+    PAGE.write_text(write_column(), encoding="utf-8")

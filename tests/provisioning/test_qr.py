@@ -11,9 +11,11 @@ import socket
 import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import NoReturn
 
+import jinja2
 import pytest
 import zxingcpp
 from PIL import Image
@@ -21,8 +23,9 @@ from PIL import Image
 from helpers.scanner import scan
 from otp_enroll.core.secret import Secret
 from otp_enroll.policy import Parameters
+from otp_enroll.provisioning.markup import Html
 from otp_enroll.provisioning.qr import QRCode
-from otp_enroll.provisioning.uri import LONGEST_FOR_VERSION_10, build
+from otp_enroll.provisioning.uri import MAX_BYTES_IN_VERSION_10, build
 
 KEY = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 URI = build(
@@ -69,9 +72,23 @@ def png_of(code: QRCode, scale: int = 6) -> Image.Image:
     return Image.open(io.BytesIO(code.png(scale)))
 
 
-def svg_drawn(code: QRCode, rsvg: str) -> Image.Image:
-    done = subprocess.run([rsvg], input=code.svg().encode(), capture_output=True, check=True)  # noqa: S603  # a fixed program
+def drawn_by(rsvg: str, svg: str) -> Image.Image:
+    done = subprocess.run([rsvg], input=svg.encode(), capture_output=True, check=True)  # noqa: S603  # a fixed program
     return Image.open(io.BytesIO(done.stdout))
+
+
+def svg_drawn(code: QRCode, rsvg: str) -> Image.Image:
+    return drawn_by(rsvg, code.svg())
+
+
+def read_by_zbar(zbarimg: str, drawn: Image.Image, picture: Path) -> str:
+    drawn.save(picture)
+    done = subprocess.run(  # noqa: S603  # a fixed program
+        [zbarimg, "--raw", "--quiet", "-Sdisable", "-Sqrcode.enable", str(picture)],
+        capture_output=True,
+        check=True,
+    )
+    return done.stdout.decode()
 
 
 def terminal_drawn(code: QRCode, around: tuple[int, int, int]) -> Image.Image:
@@ -96,6 +113,23 @@ def colours(*palette: str) -> list[tuple[int, int, int]]:
 
 def enlarged(modules: Image.Image) -> Image.Image:
     return modules.resize((modules.width * 6, modules.height * 6), Image.Resampling.NEAREST)
+
+
+def modules_of(code: QRCode) -> Image.Image:
+    """Draw a symbol by its modules alone, one pixel for each, with its quiet zone."""
+    rows = code._symbol.rows()
+    drawn = Image.new("RGB", (code.modules, code.modules), WHITE)
+    for (y, row), x in product(enumerate(rows), range(len(rows))):
+        drawn.putpixel((QUIET + x, QUIET + y), BLACK if row[x] == "1" else WHITE)
+    return drawn
+
+
+def assert_same(drawn: Image.Image, code: QRCode, scale: int) -> None:
+    """Each pixel of a picture is that of its module."""
+    side = scale * code.modules
+    expected = modules_of(code).resize((side, side), Image.Resampling.NEAREST)
+    assert drawn.size == expected.size
+    assert drawn.convert("RGB").tobytes() == expected.tobytes()
 
 
 def assert_quiet(image: Image.Image, border: int) -> None:
@@ -132,6 +166,29 @@ def test_the_svg_is_read_on_any_page(
     assert read(on_page(drawn, around)) == [uri]
 
 
+@pytest.mark.requirement("R-29")
+@each_uri
+def test_the_svg_shows_the_modules(uri: str, need_tool: Callable[[str], str]) -> None:
+    """Drawn by another program, each module of the SVG is sixteen pixels of its colour."""
+    code = code_of(uri)
+
+    assert_same(svg_drawn(code, need_tool("rsvg-convert")), code, 4)
+
+
+@pytest.mark.requirement("R-29")
+@pytest.mark.regression_of("B-33")
+def test_a_page_that_paints_its_svg_leaves_the_code_alone(need_tool: Callable[[str], str]) -> None:
+    """Fill, stroke, width and ends of lines that a page sets for all of its SVG change no pixel."""
+    code = code_of()
+    side = 4 * code.modules
+    page = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{side}" height="{side}" fill="red" '
+        f'stroke="red" stroke-width="3" stroke-linecap="round">{code.svg()}</svg>'
+    )
+
+    assert_same(drawn_by(need_tool("rsvg-convert"), page), code, 4)
+
+
 @pytest.mark.requirement("R-28", "R-29")
 @pytest.mark.regression_of("B-33")
 @each_uri
@@ -147,17 +204,39 @@ def test_the_png_is_read_by_another_reader(
     uri: str, tmp_path: Path, need_tool: Callable[[str], str]
 ) -> None:
     """A second decoder finds the exact URI in the PNG too."""
-    zbarimg = need_tool("zbarimg")
-    picture = tmp_path / "code.png"
-    on_page(png_of(code_of(uri)), BLACK).save(picture)
+    drawn = on_page(png_of(code_of(uri)), BLACK)
 
-    done = subprocess.run(  # noqa: S603  # a fixed program
-        [zbarimg, "--raw", "--quiet", "-Sdisable", "-Sqrcode.enable", str(picture)],
-        capture_output=True,
-        check=True,
-    )
+    assert read_by_zbar(need_tool("zbarimg"), drawn, tmp_path / "code.png") == f"{uri}\n"
 
-    assert done.stdout.decode() == f"{uri}\n"
+
+@pytest.mark.requirement("R-30")
+@pytest.mark.parametrize(
+    ("length", "version"),
+    [(14, 1), (62, 4), (84, 5), (122, 7), (213, 10), (214, 9), (425, 13), (1370, 27), (2953, 40)],
+)
+def test_every_size_is_read_by_two_readers(
+    length: int, version: int, tmp_path: Path, need_tool: Callable[[str], str]
+) -> None:
+    """From the smallest to the largest symbol, two decoders find the exact text in the PNG."""
+    text = (URI * 30)[:length]
+    code = code_of(text)
+    drawn = png_of(code)
+
+    assert code.version == version
+    assert read(drawn) == [text]
+    assert read_by_zbar(need_tool("zbarimg"), drawn, tmp_path / "code.png") == f"{text}\n"
+
+
+@pytest.mark.requirement("R-30")
+@each_uri
+@pytest.mark.parametrize("scale", [4, 5, 7, 40])
+def test_the_png_shows_the_modules(uri: str, scale: int) -> None:
+    """Read by another library, each module of the PNG is so many pixels of its colour."""
+    code = code_of(uri)
+    drawn = png_of(code, scale)
+
+    assert (drawn.format, drawn.mode) == ("PNG", "1")
+    assert_same(drawn, code, scale)
 
 
 @pytest.mark.regression_of("B-33")
@@ -184,6 +263,8 @@ def test_the_terminal_form_is_read_in_any_terminal(uri: str, around: tuple[int, 
 
     assert read(on_page(enlarged(modules), around)) == [uri]
     assert_quiet(modules, QUIET)
+    code = code_of(uri)
+    assert_same(modules.crop((0, 0, code.modules, code.modules)), code, 1)
 
 
 @pytest.mark.requirement("R-28", "R-29")
@@ -260,8 +341,8 @@ def test_the_version_follows_from_the_length(length: int, version: int, level: s
 @pytest.mark.requirement("R-30")
 def test_the_bound_of_the_warning_is_that_of_version_10() -> None:
     """The longest text that needs no warning is the longest of version 10."""
-    assert code_of("x" * LONGEST_FOR_VERSION_10).version == 10
-    assert code_of("x" * (LONGEST_FOR_VERSION_10 + 1)).version == 11
+    assert code_of("x" * MAX_BYTES_IN_VERSION_10).version == 10
+    assert code_of("x" * (MAX_BYTES_IN_VERSION_10 + 1)).version == 11
 
 
 @pytest.mark.requirement("R-27")
@@ -295,7 +376,7 @@ def test_no_address_stands_in_the_output(uri: str) -> None:
 ALLOWED = {
     "svg": {"role", "aria-label", "shape-rendering", "width", "height", "viewBox"},
     "title": set[str](),
-    "g": {"transform"},
+    "rect": {"width", "height", "fill", "stroke"},
     "path": {"fill", "stroke", "d"},
 }
 
@@ -323,13 +404,24 @@ def test_the_svg_is_inert(issuer: str) -> None:
 def test_the_svg_has_a_light_ground_under_dark_modules() -> None:
     """A white rectangle of the whole size comes first, black modules follow, edges are crisp."""
     root = ET.fromstring(code_of().svg())  # noqa: S314  # our own text
-    ground, modules = root.iter("{http://www.w3.org/2000/svg}path")
-    side = int(root.get("width", "")) // 4
+    _, ground, modules = root
+    side = str(code_of().modules)
 
-    assert ground.attrib == {"fill": "#fff", "d": f"M0 0h{side}v{side}h-{side}z"}
-    assert modules.get("stroke") == "#000"
+    assert ground.attrib == {"width": side, "height": side, "fill": "#fff", "stroke": "none"}
+    assert modules.attrib.items() >= {"fill": "#000", "stroke": "none"}.items()
+    assert root.get("viewBox") == f"0 0 {side} {side}"
+    assert root.get("width") == root.get("height") == str(4 * int(side))
     assert root.get("shape-rendering") == "crispEdges"
-    assert root.get("width") == root.get("height")
+
+
+@pytest.mark.requirement("R-31")
+def test_the_svg_stands_in_a_template_as_it_is() -> None:
+    """A template that escapes what it is given leaves the SVG alone."""
+    svg = code_of().svg()
+    page = jinja2.Environment(autoescape=True).from_string("<p>{{ svg }}</p>")
+
+    assert isinstance(svg, Html)
+    assert page.render(svg=svg) == f"<p>{svg}</p>"
 
 
 @pytest.mark.requirement("R-29")
@@ -357,13 +449,13 @@ def test_the_description_says_what_the_picture_is_for() -> None:
 
 @pytest.mark.requirement("R-25")
 def test_a_picture_is_redacted() -> None:
-    """Neither repr nor a pickle nor a copy gives the URI away."""
+    """Neither repr nor a pickle gives the URI away, and a copy is the picture itself."""
     code = code_of()
 
     assert repr(code) == str(code) == "QRCode(…)"
-    for leave in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError, match=r"^a QRCode is not pickled$"):
-            leave(code)
+    assert copy.copy(code) is copy.deepcopy(code) is code
+    with pytest.raises(TypeError, match=r"^QRCode holds a secret and is not pickled$"):
+        pickle.dumps(code)
 
 
 @pytest.mark.requirement("R-06", "R-25")

@@ -1,6 +1,7 @@
-"""How many wrong codes an account bears: the consecutive ones, the waits, the 30 days, the lock.
+"""How many wrong codes an account may have: consecutive ones, waits, the 30 days, the lock.
 
-Pure: no I/O, no clock, no randomness. Times are Unix seconds, days are whole UTC days since 1970.
+Times are Unix seconds, days are whole UTC days since 1970. Nothing that did not change is made
+again: an account without failures shares ``NO_FAILURES``, and its document does not mention it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final, Literal
 
 from otp_enroll.policy import AttemptBudget
 
-SECONDS_A_DAY: Final = 86_400
+SECONDS_PER_DAY: Final = 86_400
 DAYS: Final = 30
 
 Method = Literal["code", "recovery_code"]
@@ -37,24 +38,25 @@ class Waits:
         """Return the time at which the next answer is judged, or ``None`` if that is now.
 
         Seen from ``now``, no wait is longer than its length, so a clock that jumped back
-        cannot lock the owner out; ``rewound`` lets such a wait run down.
+        cannot lock the owner out; ``rewind`` lets such a wait run down.
         """
-        if self.failures < budget.free:
+        if self.failures < budget.free_attempts:
             return None
         # The shift is capped: thousands of failures must not make a number of thousands of bits.
-        wait = min(budget.first_wait << min(self.failures - budget.free, 32), budget.longest_wait)
+        doublings = min(self.failures - budget.free_attempts, 32)
+        wait = min(budget.first_wait << doublings, budget.longest_wait)
         until = min(self.since, now) + wait
         return until if now < until else None
 
-    def failed(self, now: int) -> Waits:
+    def fail(self, now: int) -> Waits:
         """Count one wrong answer."""
-        return replace(self, failures=self.failures + 1, since=now)
+        return Waits(failures=self.failures + 1, since=now, extra=self.extra)
 
-    def cleared(self) -> Waits:
+    def clear(self) -> Waits:
         """Forget the consecutive wrong answers after a right one."""
-        return replace(self, failures=0, since=0)
+        return replace(self, failures=0, since=0) if self.failures or self.since else self
 
-    def rewound(self, now: int) -> Waits:
+    def rewind(self, now: int) -> Waits:
         """Start the wait at ``now`` if it starts later: the clock was ahead when it was stored."""
         return self if self.since <= now else replace(self, since=now)
 
@@ -79,18 +81,30 @@ class CodeBudget:
         """Wrong codes on the days that are kept."""
         return sum(count for _, count in self.days)
 
-    def failed(self, now: int, budget: AttemptBudget) -> CodeBudget:
+    def fail(self, now: int, budget: AttemptBudget) -> CodeBudget:
         """Count one wrong code, and lock if it was the last one allowed.
 
         Days after today stand there because the clock was ahead; they count as today.
         """
-        today = now // SECONDS_A_DAY
+        today = now // SECONDS_PER_DAY
         counts = {today: 1}
         for day, count in self.days:
             if day > today - DAYS:
                 counts[min(day, today)] = counts.get(min(day, today), 0) + count
-        counted = replace(self, waits=self.waits.failed(now), days=tuple(sorted(counts.items())))
-        return replace(counted, locked=self.locked or counted.attempts_to_lock(budget) <= 0)
+        counted = CodeBudget(
+            waits=self.waits.fail(now),
+            days=tuple(sorted(counts.items())),
+            locked=self.locked,
+            extra=self.extra,
+        )
+        if self.locked or counted.attempts_to_lock(budget) > 0:
+            return counted
+        return replace(counted, locked=True)
+
+    def clear(self) -> CodeBudget:
+        """Forget the consecutive wrong codes after a right one; days and lock stay."""
+        waits = self.waits.clear()
+        return self if waits is self.waits else replace(self, waits=waits)
 
     def attempts_to_lock(self, budget: AttemptBudget) -> int:
         """Wrong codes that are left until codes are locked."""
@@ -101,7 +115,9 @@ class CodeBudget:
 
     def attempts_left(self, budget: AttemptBudget) -> int:
         """Wrong codes that will be judged without a wait or a lock."""
-        return max(0, min(budget.free - self.waits.failures, self.attempts_to_lock(budget)))
+        return max(
+            0, min(budget.free_attempts - self.waits.failures, self.attempts_to_lock(budget))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,5 +140,21 @@ class Budgets:
     def with_waits(self, method: Method, waits: Waits) -> Budgets:
         """Replace the waits of one kind of code."""
         if method == "code":
-            return replace(self, code=replace(self.code, waits=waits))
-        return replace(self, recovery=waits)
+            return self.with_code(replace(self.code, waits=waits))
+        return Budgets(code=self.code, recovery=waits, extra=self.extra)
+
+    def with_code(self, code: CodeBudget) -> Budgets:
+        """Replace the budget of codes."""
+        return Budgets(code=code, recovery=self.recovery, extra=self.extra)
+
+    def clear(self, method: Method) -> Budgets:
+        """Forget the consecutive failures of one kind; the same budgets where there are none."""
+        if method == "code":
+            code = self.code.clear()
+            return self if code is self.code else self.with_code(code)
+        waits = self.recovery.clear()
+        return self if waits is self.recovery else self.with_waits(method, waits)
+
+
+NO_FAILURES: Final = Budgets()
+"""The budgets of an account on which nobody has failed."""

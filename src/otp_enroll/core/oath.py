@@ -1,7 +1,4 @@
-"""Counters and codes (RFC 4226, RFC 6238), over pyotp.
-
-Pure: no I/O, no clock, no randomness.
-"""
+"""Counters and codes (RFC 4226, RFC 6238), over pyotp."""
 
 from __future__ import annotations
 
@@ -33,6 +30,10 @@ class _Generator(OTP):
 
     def byte_secret(self) -> bytes:
         return self._secret.reveal()
+
+    @staticmethod
+    def int_to_bytestring(i: int, padding: int = 8) -> bytes:
+        return i.to_bytes(padding, "big")  # pyotp does it byte by byte
 
 
 def counter_at(now: int, period: int) -> int:
@@ -68,7 +69,7 @@ def matching_counters(
 
 
 def skew_of(secret: Secret, parameters: Parameters, now: int, code: bytes) -> int | None:
-    """Tell how many seconds off the clock is by which this code would be right, or ``None``.
+    """Return how many seconds off the clock is by which this code would be right, or ``None``.
 
     Looks ten counters around the current one and takes the nearest; negative means behind.
     """
@@ -83,7 +84,7 @@ def skew_of(secret: Secret, parameters: Parameters, now: int, code: bytes) -> in
 def is_code_of_other_parameters(
     secret: Secret, parameters: Parameters, now: int, window: tuple[int, int], code: bytes
 ) -> bool:
-    """Tell whether an app shows this code that ignores the algorithm, the digits or the period."""
+    """Return whether an app that ignores algorithm, digits or period shows this code."""
     others = {
         replace(parameters, algorithm=algorithm, digits=digits, period=period)
         for algorithm, digits, period in product(

@@ -1,32 +1,37 @@
 """What opens a confirmed account: an Override, a Verification, a typed code.
 
-Pure: no I/O, no clock, no randomness. begin, verify, disable and regenerate share this, so that
-no entrance is laxer than another.
+Every verb that changes a confirmed account is a ``Proving`` verb, so that no entrance is laxer than
+another.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Final
+from typing import Any, ClassVar, Final
+
+from typing_extensions import Self
 
 from otp_enroll import events
 from otp_enroll.core.budget import Method
-from otp_enroll.core.decision import Facts
 from otp_enroll.core.judging import Judged, Judgement, judge
-from otp_enroll.core.states import Confirmed
-from otp_enroll.core.typed_text import TypedCode
+from otp_enroll.core.secret import Sealed
+from otp_enroll.core.states import Confirmed, EnrollmentState, is_confirmed
+from otp_enroll.core.typed_text import TypedCode, read_code
+from otp_enroll.core.verb import METHODS, AnswerT_co, Verb, World
 from otp_enroll.errors import ProofRequiredError
+from otp_enroll.json_values import Json, from_json, to_json
 
 VERIFICATION_LIFETIME: Final = 60
 """Seconds for which a ``Verification`` is a proof."""
 
-LONGEST_REASON: Final = 256
+MAX_REASON: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """The app vouches: it re-authenticated the owner its own way, or the help desk did.
+    """The app vouches for the user, after re-authenticating them itself or through its help desk.
 
     Attributes:
         actor: Who vouches, for the audit trail.
@@ -44,8 +49,8 @@ class Override:
         for name, value in (("actor", self.actor), ("reason", self.reason)):
             if not isinstance(value, str):
                 raise TypeError(f"{name} must be a str")
-            if not value.strip() or len(value) > LONGEST_REASON:
-                raise ValueError(f"{name} must have 1 to {LONGEST_REASON} characters")
+            if not value.strip() or len(value) > MAX_REASON:
+                raise ValueError(f"{name} must have 1 to {MAX_REASON} characters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +63,7 @@ class Verification:
         method: ``"code"`` or ``"recovery_code"``.
         authenticator: The name of the authenticator, or ``None`` for a recovery code.
         recovery_codes_left: Unspent recovery codes.
-        locked: Codes are locked: let the owner set up an authenticator anew, at once.
+        locked: Codes are locked: let the owner set up an authenticator again, at once.
         at: When, in UTC.
     """
 
@@ -70,46 +75,109 @@ class Verification:
     locked: bool
     at: datetime
 
+    def to_dict(self) -> dict[str, Json]:
+        """Return all fields as JSON values, for a session to keep."""
+        return {field.name: to_json(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_dict(cls, data: object) -> Self:
+        """Return the ``Verification`` that ``to_dict`` described.
+
+        Raises:
+            TypeError: Not a mapping.
+            ValueError: A field is missing, or not of its type.
+        """
+        annotations = {field.name: str(field.type) for field in fields(cls)} | {"method": "str"}
+        found: dict[str, Any] = from_json(annotations, data, "a verification")
+        if found["method"] not in METHODS:
+            raise ValueError("a verification has no method that could be one")
+        return cls(**found)
+
 
 Proof = TypedCode | Verification | Override | None
 
 
-def prove(verb: str, confirmed: Confirmed, proof: Proof, facts: Facts) -> Judgement:
-    """Judge the proof that a confirmed account demands of a verb.
+def read_proof(proof: object) -> Proof:
+    """Redact a typed proof; other proofs pass. Never raises."""
+    if proof is None or isinstance(proof, (Verification, Override)):
+        return proof
+    return read_code(proof)
 
-    Raises:
-        ProofRequiredError: None was given, or a ``Verification`` that does not serve here.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proving(Verb[AnswerT_co]):
+    """A verb that a confirmed account allows with a proof alone.
+
+    Attributes:
+        takes_recovery_codes: Whether a recovery code is a proof for it.
     """
-    match proof:
-        case TypedCode():
-            return judge(confirmed, proof, facts)
-        case Override():
-            return Judged(confirmed=confirmed, events=vouched(verb, proof, facts))
-        case Verification():
-            _check_verification(verb, proof, facts)
-            return Judged(confirmed=confirmed)
-        case _:
-            raise ProofRequiredError
+
+    takes_recovery_codes: ClassVar[bool] = True
+
+    proof: Proof = None
+
+    @property
+    def typed(self) -> TypedCode | None:
+        """The code that was typed as a proof."""
+        return self.proof if isinstance(self.proof, TypedCode) else None
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """The kinds of code that are a proof for this verb."""
+        return METHODS if self.takes_recovery_codes else ("code",)
+
+    @property
+    def actor(self) -> str | None:
+        """Who acts: an ``Override`` knows best."""
+        if isinstance(self.proof, Override):
+            return self.proof.actor
+        return (self.context or {}).get("actor")
+
+    def to_open(self, state: EnrollmentState) -> Iterable[tuple[str, Sealed]]:
+        """Open what a typed code is judged against."""
+        return secrets_for(self.typed, state)
+
+    def prove(self, account: Confirmed, world: World) -> Judgement:
+        """Judge the proof.
+
+        Raises:
+            ProofRequiredError: None was given, or a ``Verification`` that does not serve here.
+        """
+        match self.proof:
+            case TypedCode():
+                return judge(account, self.proof, self, world)
+            case Override():
+                return Judged(account=account, events=self.vouched(world))
+            case Verification():
+                self._check_verification(self.proof, world)
+                return Judged(account=account)
+            case _:
+                raise ProofRequiredError
+
+    def vouched(self, world: World) -> tuple[events.Event, ...]:
+        """Return the event of an ``Override``, also where there was nothing to prove."""
+        if not isinstance(self.proof, Override):
+            return ()
+        stamp = self.stamp(world)
+        return (events.OverrideUsed(**stamp, verb=self.name, reason=self.proof.reason),)
+
+    def _check_verification(self, proof: Verification, world: World) -> None:
+        age = world.now - int(proof.at.timestamp())
+        by_recovery_code = proof.method == "recovery_code"
+        if proof.user_id != self.user_id:
+            raise ProofRequiredError("other user")
+        # A sign-in by recovery code opens begin: its owner has lost the phone and wants a new one.
+        if proof.purpose != self.name and not (self.name == "begin" and by_recovery_code):
+            raise ProofRequiredError("other purpose")
+        if by_recovery_code and not self.takes_recovery_codes:
+            raise ProofRequiredError("recovery code")
+        # Either way: the server that verified may have a clock a little ahead of this one's.
+        if abs(age) > VERIFICATION_LIFETIME:
+            raise ProofRequiredError("too old")
 
 
-def vouched(verb: str, proof: Proof, facts: Facts) -> tuple[events.Event, ...]:
-    """Tell of an ``Override``, also where there was nothing to prove."""
-    if isinstance(proof, Override):
-        return (facts.event(events.OverrideUsed, verb=verb, reason=proof.reason),)
-    return ()
-
-
-def _check_verification(verb: str, proof: Verification, facts: Facts) -> None:
-    age = facts.now - int(proof.at.timestamp())
-    by_recovery_code = proof.method == "recovery_code"
-    if proof.user_id != facts.user_id:
-        raise ProofRequiredError("other user")
-    # A sign-in by recovery code opens begin: its owner has lost the phone and wants a new one.
-    if proof.purpose != verb and not (verb == "begin" and by_recovery_code):
-        raise ProofRequiredError("other purpose")
-    # A lost reply would leave the owner without the old codes and without the new ones.
-    if verb == "regenerate_recovery_codes" and by_recovery_code:
-        raise ProofRequiredError("recovery code")
-    # Either way, because the server that verified may have a clock a little ahead of this one's.
-    if abs(age) > VERIFICATION_LIFETIME:
-        raise ProofRequiredError("too old")
+def secrets_for(typed: TypedCode | None, state: EnrollmentState) -> Iterable[tuple[str, Sealed]]:
+    """Return (authenticator id, sealed secret) of each that a typed code is judged against."""
+    if typed is None or typed.kind != "code" or not is_confirmed(state):
+        return ()
+    return [(found.id, found.sealed) for found in state.authenticators]

@@ -1,7 +1,4 @@
-"""Recovery codes: how they are spelt, digested, recognised and spent.
-
-Pure: no I/O, no clock, no randomness.
-"""
+"""Recovery codes: how they are spelt, digested, recognised and spent."""
 
 from __future__ import annotations
 
@@ -36,9 +33,17 @@ class FreshCodes(Redacted):
     def canonical(self) -> tuple[str, ...]:
         """Spell each code in 24 Crockford characters."""
         return tuple(
-            _spelt(self._raw[start : start + CODE_BYTES])
+            _spell(self._raw[start : start + CODE_BYTES])
             for start in range(0, len(self._raw), CODE_BYTES)
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshRecovery:
+    """What a new set of recovery codes needs that is random."""
+
+    salt: bytes
+    codes: FreshCodes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +67,7 @@ class CodesShown:
     policy: Policy
 
 
-def _spelt(raw: bytes) -> str:
+def _spell(raw: bytes) -> str:
     number = int.from_bytes(raw, "big")
     return "".join(CROCKFORD[number >> shift & 31] for shift in range(8 * len(raw) - 5, -1, -5))
 
@@ -97,12 +102,12 @@ class RecoverySet:
         return self.spent.count(False)
 
     @property
-    def sheet_number(self) -> str | None:
-        """The number of the paper with this set, or ``None`` if it has no codes."""
-        return sheet_number("recovery codes", self.salt) if self.digests else None
+    def sheet_number(self) -> str:
+        """The number of the paper with this set."""
+        return sheet_number("recovery codes", self.salt)
 
     def find(self, user_id: str, typed: TypedCode) -> int | None:
-        """Return the place of a code in the set, spent or not; all are compared."""
+        """Return the index of a code in the set, spent or not; all are compared."""
         digest = _digest(user_id, self.salt, typed.reveal())
         same = [
             hmac.compare_digest(digest, self.digests[start : start + DIGEST_BYTES])
@@ -110,9 +115,9 @@ class RecoverySet:
         ]
         return same.index(True) if any(same) else None
 
-    def spend(self, place: int) -> RecoverySet:
+    def spend(self, index: int) -> RecoverySet:
         """Mark one code as used."""
-        return replace(self, spent=tuple(used or n == place for n, used in enumerate(self.spent)))
+        return replace(self, spent=tuple(used or n == index for n, used in enumerate(self.spent)))
 
 
 def _digest(user_id: str, salt: bytes, code: bytes) -> bytes:

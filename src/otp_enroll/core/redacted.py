@@ -1,7 +1,4 @@
-"""The type of what must never be printed: bytes that only ``reveal`` gives away.
-
-Pure: no I/O, no clock, no randomness.
-"""
+"""What must never be printed or pickled: bytes that only ``reveal`` gives away, and holders."""
 
 from __future__ import annotations
 
@@ -11,10 +8,25 @@ from typing import Any, ClassVar, NoReturn
 from typing_extensions import Self
 
 
-class Redacted:
+class NotPickled:
+    """A holder of a secret: not pickled, since a pickle outlives the page; a copy is itself."""
+
+    __slots__ = ()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} holds a secret and is not pickled")
+
+
+class Redacted(NotPickled):
     """Bytes that no repr, format, pickle or hash gives away; ``reveal`` is the one way out.
 
-    Equality takes constant time, and copies are the object itself.
+    Equality takes constant time.
     """
 
     __slots__ = ("_raw",)
@@ -34,12 +46,3 @@ class Redacted:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError(f"a {type(self).__name__} is not pickled")

@@ -1,7 +1,4 @@
-"""What must never be printed, as types: Secret, Sealed, SetupId; and the Base32 text of a key.
-
-Pure: no I/O, no clock, no randomness.
-"""
+"""What must never be printed, as types: Secret, Sealed, SetupId; and the Base32 text of a key."""
 
 from __future__ import annotations
 
@@ -9,25 +6,27 @@ import base64
 import binascii
 import hashlib
 import hmac
+from dataclasses import dataclass
 from typing import Final
 
 from typing_extensions import Self
 
 from otp_enroll.core.redacted import Redacted
-from otp_enroll.core.typed_text import LONGEST_KEY_TEXT, clean, read_key
+from otp_enroll.core.typed_text import MAX_KEY_TEXT, clean, read_key
+from otp_enroll.errors import UnreadableSecretError
 
 ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 """Base32 (RFC 4648 §6)."""
 
-SHORTEST_SECRET: Final = 16
+MIN_SECRET: Final = 16
 """Bytes (RFC 4226 R6: 128 bits)."""
 
-SHORTEST_IMPORTED_SECRET: Final = 14
+MIN_IMPORTED_SECRET: Final = 14
 """Bytes that an import may ask for by name (SP 800-63B-4 §3.1.4.1: 112 bits)."""
 
-LONGEST_SECRET: Final = 128
+MAX_SECRET: Final = 128
 
-LONGEST_SUGGESTION: Final = 16
+MAX_SUGGESTIONS: Final = 16
 """Guesses at a mistyped key beyond which none is offered."""
 
 _CHECK_WORD_TAG: Final = b"otp_enroll/1\0check word\0"
@@ -75,6 +74,14 @@ class SetupId(Redacted):
         return hashlib.sha256(_SETUP_ID_TAG + user_id.encode() + b"\0" + self._raw).digest()
 
 
+NOT_A_SETUP_ID: Final = SetupId(b"\0")
+
+
+def read_setup_id(setup_id: object) -> SetupId:
+    """Redact a setup id. Never raises."""
+    return SetupId.from_text(setup_id) if isinstance(setup_id, str) else NOT_A_SETUP_ID
+
+
 class Secret(Redacted):
     """The key that the authenticator and the server share.
 
@@ -89,11 +96,11 @@ class Secret(Redacted):
     __slots__ = ()
 
     def __init__(self, raw: bytes, *, allow_short: bool = False) -> None:
-        shortest = SHORTEST_IMPORTED_SECRET if allow_short else SHORTEST_SECRET
+        shortest = MIN_IMPORTED_SECRET if allow_short else MIN_SECRET
         length, held, raw = len(raw), Redacted(raw), b""
-        if not shortest <= length <= LONGEST_SECRET:
+        if not shortest <= length <= MAX_SECRET:
             raise ValueError(
-                f"a secret has {shortest} to {LONGEST_SECRET} bytes, and this one has {length}"
+                f"a secret has {shortest} to {MAX_SECRET} bytes, and this one has {length}"
             )
         super().__init__(held.reveal())
 
@@ -145,6 +152,22 @@ class Secret(Redacted):
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshSetup:
+    """What begin draws: the two ids, the secret, and the secret sealed, or why it is not."""
+
+    setup_id: SetupId
+    authenticator_id: str
+    secret: Secret
+    sealed: Sealed | UnreadableSecretError
+
+    def require_sealed(self) -> Sealed:
+        """Return the sealed secret, or raise what the cipher failed with."""
+        if isinstance(self.sealed, UnreadableSecretError):
+            raise self.sealed
+        return self.sealed
+
+
 def _same_letter(mine: str, theirs: str) -> bool:
     candidates = (theirs + _LOOK_ALIKES.get(theirs, "") + "\0\0")[:3]
     compared = [hmac.compare_digest(_bytes(mine), _bytes(other)) for other in candidates]
@@ -190,7 +213,7 @@ def _decoded(text: str) -> Redacted | str:
     """Return the bytes, or a sentence that says what is wrong without showing the text."""
     letters = ""
     padded = False
-    if len(text) > LONGEST_KEY_TEXT:
+    if len(text) > MAX_KEY_TEXT:
         return "the key is too long"
     for position, raw in enumerate(text, start=1):
         letter = clean(raw)
@@ -222,8 +245,8 @@ def suggest(text: str) -> tuple[str, ...]:
         Up to 16 keys that decode; none if another character is wrong or too many are.
     """
     guesses = [""]
-    for letter in read_key(text[:LONGEST_KEY_TEXT]).text:
+    for letter in read_key(text[:MAX_KEY_TEXT]).text:
         guesses = [guess + other for guess in guesses for other in _LOOK_ALIKES.get(letter, letter)]
-        if len(guesses) > LONGEST_SUGGESTION:
+        if len(guesses) > MAX_SUGGESTIONS:
             return ()
     return tuple(guess for guess in guesses if isinstance(_decoded(guess), Redacted))

@@ -1,7 +1,4 @@
-"""The number of a paper copy, by which an old sheet is known after its secret was replaced.
-
-Pure: no I/O, no clock, no randomness.
-"""
+"""The number of a paper copy, by which an old sheet is known after its secret was replaced."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The states of an enrollment, Disabled | Pending | Confirmed: a wrong one cannot be written.
 
-Pure: no I/O, no clock, no randomness. Times are Unix seconds.
+Times are Unix seconds; ``aware`` turns one into what callers see. A state is never changed: what
+changes a value returns a new one, and what leaves it as it is returns the same object.
 """
 
 from __future__ import annotations
@@ -9,13 +10,18 @@ import enum
 import hmac
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Final
 
 from typing_extensions import TypeIs, assert_never
 
-from otp_enroll.core.budget import Budgets, Extra
+from otp_enroll.core.budget import NO_FAILURES, Budgets, Extra
 from otp_enroll.core.recovery import RecoverySet
 from otp_enroll.core.secret import Sealed, SetupId
 from otp_enroll.policy import Parameters
+
+DEFAULT_NAME: Final = "default"
+"""The name of a first authenticator that nobody named."""
 
 
 class Phase(enum.Enum):
@@ -48,13 +54,28 @@ class Authenticator:
     sealed: Sealed
     last_counter: int
     confirmed_at: int
-    last_used_at: int | None
-    generation: int
+    last_used_at: int | None = None
+    generation: int = 1
     extra: Extra = field(default_factory=dict[str, object], repr=False)
+
+    def use(self, counter: int, now: int) -> Authenticator:
+        """Record an accepted code."""
+        # Not by replace: this is on the way of every login.
+        return Authenticator(
+            id=self.id,
+            name=self.name,
+            parameters=self.parameters,
+            sealed=self.sealed,
+            last_counter=counter,
+            confirmed_at=self.confirmed_at,
+            last_used_at=now,
+            generation=self.generation,
+            extra=self.extra,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
+class StoredSetup:
     """A secret that was shown and not yet proved. It authenticates nobody.
 
     Attributes:
@@ -85,7 +106,7 @@ class Setup:
     extra: Extra = field(default_factory=dict[str, object], repr=False)
 
     def is_expired(self, now: int) -> bool:
-        """Tell whether the setup's time is over."""
+        """Return whether the setup's time is over."""
         return now >= self.expires_at
 
     def is_named_by(self, setup_id: SetupId, user_id: str) -> bool:
@@ -102,7 +123,7 @@ class Disabled:
 class Pending:
     """A first setup is under way; login does not ask for a code."""
 
-    setup: Setup
+    setup: StoredSetup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,87 +132,113 @@ class Confirmed:
 
     Attributes:
         authenticators: One or more, with names all different.
-        recovery: The set of recovery codes.
+        recovery: The set of recovery codes, or ``None`` where none was issued.
         budgets: Wrong codes and waits; they live here and nowhere else.
         setup: A replacement or a further authenticator under way, beside the working ones.
     """
 
     authenticators: tuple[Authenticator, ...]
-    recovery: RecoverySet
-    budgets: Budgets = field(default_factory=Budgets)
-    setup: Setup | None = None
+    recovery: RecoverySet | None = None
+    budgets: Budgets = NO_FAILURES
+    setup: StoredSetup | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The authenticators' names, in the order of their confirmation."""
-        return tuple(one.name for one in self.authenticators)
+        return tuple(authenticator.name for authenticator in self.authenticators)
 
-    def named(self, name: str) -> Authenticator | None:
+    def find_named(self, name: str) -> Authenticator | None:
         """Return the authenticator of that name."""
-        return next((one for one in self.authenticators if one.name == name), None)
+        return next((found for found in self.authenticators if found.name == name), None)
+
+    @property
+    def recovery_codes_left(self) -> int:
+        """Unspent recovery codes."""
+        return self.recovery.left if self.recovery else 0
+
+    def charge(self, budgets: Budgets) -> Confirmed:
+        """Put other budgets in the place of these; the same account where they are the same."""
+        if budgets is self.budgets:
+            return self
+        return Confirmed(
+            authenticators=self.authenticators,
+            recovery=self.recovery,
+            budgets=budgets,
+            setup=self.setup,
+        )
 
 
-Enrollment = Disabled | Pending | Confirmed
+EnrollmentState = Disabled | Pending | Confirmed
 
 
-def phase_of(enrollment: Enrollment) -> Phase:
+def aware(seconds: int) -> datetime:
+    """Turn Unix seconds into the aware UTC datetime that callers see."""
+    return datetime.fromtimestamp(seconds, tz=timezone.utc)
+
+
+def aware_or_none(seconds: int | None) -> datetime | None:
+    """Turn Unix seconds into an aware UTC datetime where there are any."""
+    return None if seconds is None else aware(seconds)
+
+
+def phase_of(state: EnrollmentState) -> Phase:
     """Return the column of the transition table that a state stands in."""
-    match enrollment:
+    match state:
         case Disabled():
             return Phase.DISABLED
         case Pending():
             return Phase.PENDING
-        case Confirmed(setup=None):
-            return Phase.CONFIRMED
         case Confirmed():
-            return Phase.STAGED
+            return Phase.CONFIRMED if state.setup is None else Phase.STAGED
         case _:  # pragma: no cover  # the union has no other member; the type checkers prove it
-            assert_never(enrollment)
+            assert_never(state)
 
 
-def setup_of(enrollment: Enrollment) -> Setup | None:
+def setup_of(state: EnrollmentState) -> StoredSetup | None:
     """Return the setup under way, expired or not."""
-    return None if isinstance(enrollment, Disabled) else enrollment.setup
+    return None if isinstance(state, Disabled) else state.setup
 
 
-def with_setup(enrollment: Enrollment, setup: Setup) -> Pending | Confirmed:
+def with_setup(state: EnrollmentState, setup: StoredSetup) -> Pending | Confirmed:
     """Put a setup in the place of any other one."""
-    if is_confirmed(enrollment):
-        return replace(enrollment, setup=setup)
+    if is_confirmed(state):
+        return replace(state, setup=setup)
     return Pending(setup=setup)
 
 
-def without_setup(enrollment: Enrollment) -> Disabled | Confirmed:
+def without_setup(state: EnrollmentState) -> Disabled | Confirmed:
     """Drop the setup and its secret."""
-    return replace(enrollment, setup=None) if is_confirmed(enrollment) else Disabled()
+    return replace(state, setup=None) if is_confirmed(state) else Disabled()
 
 
-def is_confirmed(enrollment: Enrollment) -> TypeIs[Confirmed]:
-    """Tell whether login asks for a code."""
-    return isinstance(enrollment, Confirmed)
+def is_confirmed(state: EnrollmentState) -> TypeIs[Confirmed]:
+    """Return whether login asks for a code."""
+    return isinstance(state, Confirmed)
 
 
-def sealed_secrets(enrollment: Enrollment) -> Iterator[tuple[str, Sealed]]:
+def sealed_secrets(state: EnrollmentState) -> Iterator[tuple[str, Sealed]]:
     """Yield (authenticator id, sealed secret) of every secret in the state."""
-    if is_confirmed(enrollment):
-        yield from ((one.id, one.sealed) for one in enrollment.authenticators)
-    setup = setup_of(enrollment)
+    if is_confirmed(state):
+        for authenticator in state.authenticators:
+            yield authenticator.id, authenticator.sealed
+    setup = setup_of(state)
     if setup is not None:
         yield setup.authenticator_id, setup.sealed
 
 
-def resealed(enrollment: Enrollment, sealed: Mapping[str, Sealed]) -> Enrollment:
+def reseal_with(state: EnrollmentState, sealed: Mapping[str, Sealed]) -> EnrollmentState:
     """Put newly sealed secrets, by authenticator id, in the place of the old ones."""
-    setup = setup_of(enrollment)
-    if setup is not None:
-        newer = sealed.get(setup.authenticator_id, setup.sealed)
-        enrollment = with_setup(enrollment, replace(setup, sealed=newer))
-    if is_confirmed(enrollment):
+    if not sealed:
+        return state
+    setup = setup_of(state)
+    if setup is not None and setup.authenticator_id in sealed:
+        state = with_setup(state, replace(setup, sealed=sealed[setup.authenticator_id]))
+    if is_confirmed(state):
         return replace(
-            enrollment,
+            state,
             authenticators=tuple(
-                replace(one, sealed=sealed.get(one.id, one.sealed))
-                for one in enrollment.authenticators
+                replace(found, sealed=sealed[found.id]) if found.id in sealed else found
+                for found in state.authenticators
             ),
         )
-    return enrollment
+    return state

@@ -1,18 +1,23 @@
-"""status: how an account stands, told without a proof, since it tells no secret.
-
-Pure: no I/O, no clock, no randomness.
-"""
+"""The status of an account. It contains no secret, so it needs no proof."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import ClassVar, Literal, NoReturn
 
-from otp_enroll.core import requests
-from otp_enroll.core.decision import Decision, Facts, aware, aware_or_none
 from otp_enroll.core.sheet_number import sheet_number
-from otp_enroll.core.states import Authenticator, Enrollment, is_confirmed, setup_of
+from otp_enroll.core.states import (
+    Authenticator,
+    Confirmed,
+    EnrollmentState,
+    aware,
+    aware_or_none,
+    is_confirmed,
+    setup_of,
+)
+from otp_enroll.core.verb import Decision, Verb, World
+from otp_enroll.errors import EnrollmentMissingError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +38,7 @@ class AuthenticatorStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What may be told about an account without any proof. It holds no secret.
+    """What may be said about an account without any proof. It holds no secret.
 
     Attributes:
         user_id: Whose account.
@@ -61,47 +66,66 @@ class Status:
     locked: bool = False
     changed_at: datetime | None = None
 
+    def __bool__(self) -> NoReturn:
+        # Every status would be true: "if status" would ask for a code that nobody can have.
+        raise TypeError("a Status is neither true nor false: look at required")
 
-def status(enrollment: Enrollment, request: requests.AskStatus, facts: Facts) -> Decision[Status]:
-    """Tell the state; an expired setup is not told of."""
-    setup = setup_of(enrollment)
-    expires_at = None if setup is None else aware(setup.expires_at)
-    changed_at = aware_or_none(facts.changed_at or None)
-    if not is_confirmed(enrollment):
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskStatus(Verb[Status]):
+    """Report the state; an expired setup is not reported."""
+
+    name: ClassVar[str] = "status"
+
+    known_on: bool = False
+
+    def check(self) -> None:
+        """As ``Verb.check``."""
+        Verb.check(self)
+        if not isinstance(self.known_on, bool):
+            raise TypeError("known_on must be a bool")
+
+    def decide(self, state: EnrollmentState, world: World) -> Decision[Status]:
+        """Describe the state."""
+        if is_confirmed(state):
+            return Decision(self._describe(state, world))
+        if self.known_on:
+            raise EnrollmentMissingError
+        setup = setup_of(state)
         return Decision(
             Status(
-                user_id=request.user_id,
+                user_id=self.user_id,
                 state="disabled" if setup is None else "pending",
                 required=False,
-                setup_expires_at=expires_at,
-                changed_at=changed_at,
+                setup_expires_at=None if setup is None else aware(setup.expires_at),
+                changed_at=aware_or_none(world.changed_at or None),
             )
         )
-    budgets, limits = enrollment.budgets, facts.policy.budget
-    return Decision(
-        Status(
-            user_id=request.user_id,
+
+    def _describe(self, account: Confirmed, world: World) -> Status:
+        code, limits = account.budgets.code, world.policy.budget
+        retry_at = None if code.locked else code.waits.until(world.now, limits)
+        recovery, setup = account.recovery, account.setup
+        return Status(
+            user_id=self.user_id,
             state="confirmed",
             required=True,
-            authenticators=tuple(_status_of(one) for one in enrollment.authenticators),
-            recovery_codes_left=enrollment.recovery.left,
-            recovery_sheet_number=enrollment.recovery.sheet_number,
-            setup_expires_at=expires_at,
-            retry_at=None
-            if budgets.code.locked
-            else aware_or_none(budgets.code.waits.until(facts.now, limits)),
-            recovery_retry_at=aware_or_none(budgets.recovery.until(facts.now, limits)),
-            locked=budgets.code.locked,
-            changed_at=changed_at,
+            authenticators=tuple(_describe_one(found) for found in account.authenticators),
+            recovery_codes_left=account.recovery_codes_left,
+            recovery_sheet_number=None if recovery is None else recovery.sheet_number,
+            setup_expires_at=None if setup is None else aware(setup.expires_at),
+            retry_at=aware_or_none(retry_at),
+            recovery_retry_at=aware_or_none(account.budgets.recovery.until(world.now, limits)),
+            locked=code.locked,
+            changed_at=aware_or_none(world.changed_at or None),
         )
-    )
 
 
-def _status_of(one: Authenticator) -> AuthenticatorStatus:
+def _describe_one(authenticator: Authenticator) -> AuthenticatorStatus:
     return AuthenticatorStatus(
-        name=one.name,
-        id=one.id,
-        type=one.parameters.type,
-        confirmed_at=aware(one.confirmed_at),
-        last_used_at=aware_or_none(one.last_used_at),
+        name=authenticator.name,
+        id=authenticator.id,
+        type=authenticator.parameters.type,
+        confirmed_at=aware(authenticator.confirmed_at),
+        last_used_at=aware_or_none(authenticator.last_used_at),
     )

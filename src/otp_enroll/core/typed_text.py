@@ -1,23 +1,35 @@
 """What people type, made canonical or called malformed: codes, recovery codes, keys, names.
 
-Pure: no I/O, no clock, no randomness. Every entrance shares these readers, so that one code
+Every entrance shares these readers, so that one code
 cannot pass twice in two spellings (CWE-180). What sees the raw text never raises: an exception
 would show it to whoever prints tracebacks with locals.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Final, Literal, cast
 
 from otp_enroll.core.redacted import Redacted
 
-LONGEST_CODE_TEXT: Final = 64
-LONGEST_KEY_TEXT: Final = 512
-LONGEST_NAME: Final = 64
-LONGEST_ACCOUNT_NAME: Final = 128
-BYTES_A_CHARACTER: Final = 3
-"""On the average of a label: then a QR code holds the longest issuer, twice, and account name."""
+HIDDEN: Final = "(hidden)"
+"""What public methods put in the place of what was typed, so that no frame of theirs shows it."""
+
+MAX_USER_ID: Final = 190
+MAX_PURPOSE: Final = 64
+MAX_CONTEXT_KEYS: Final = 16
+MAX_CONTEXT_VALUE: Final = 256
+MAX_CODE_TEXT: Final = 64
+MAX_KEY_TEXT: Final = 512
+MAX_NAME: Final = 64
+MAX_ACCOUNT_NAME: Final = 128
+MAX_BYTES_PER_CHARACTER: Final = 3
+"""Average UTF-8 bytes per character of a label that still fit a QR code.
+
+It then holds the longest issuer, twice, and the longest account name.
+"""
 RECOVERY_CODE_LENGTH: Final = 24
 CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -45,6 +57,7 @@ _CLEANING.update(dict.fromkeys(_DROPPED))
 
 _CROCKFORD_FOLD: Final = str.maketrans("OIL", "011")
 _ZERO_WIDTH_NON_JOINER: Final = "\u200c"
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class TypedCode(Redacted):
@@ -90,7 +103,7 @@ def read_code(text: object) -> TypedCode:
     """
     if not isinstance(text, str):
         return TypedCode("not text")
-    if len(text) > LONGEST_CODE_TEXT:
+    if len(text) > MAX_CODE_TEXT:
         return TypedCode("malformed")
     cleaned = clean(text)
     if not cleaned.isascii():
@@ -107,7 +120,7 @@ def read_key(text: object) -> TypedKey:
     """Read a copy of a setup key: cleaned, upper case, without padding. Never raises."""
     if not isinstance(text, str):
         return TypedKey("not text")
-    if len(text) > LONGEST_KEY_TEXT:
+    if len(text) > MAX_KEY_TEXT:
         return TypedKey("malformed")
     cleaned = clean(text).rstrip("=")
     if cleaned.isascii():  # else a letter of another alphabet could turn into one of Base32
@@ -115,7 +128,7 @@ def read_key(text: object) -> TypedKey:
     return TypedKey("key" if cleaned else "malformed", cleaned)
 
 
-def clean_name(text: object, what: str, longest: int = LONGEST_NAME) -> str:
+def clean_name(text: object, what: str, max_length: int = MAX_NAME) -> str:
     """Clean a name that an authenticator app or a page will show (CWE-451).
 
     Trims, collapses spaces and composes (NFC). A zero-width non-joiner, which Persian names
@@ -125,7 +138,7 @@ def clean_name(text: object, what: str, longest: int = LONGEST_NAME) -> str:
     Args:
         text: The name.
         what: What to call it in an error.
-        longest: Code points allowed.
+        max_length: Code points allowed.
 
     Raises:
         TypeError: Not a ``str``.
@@ -133,27 +146,27 @@ def clean_name(text: object, what: str, longest: int = LONGEST_NAME) -> str:
     """
     if not isinstance(text, str):
         raise TypeError(f"{what} must be a str")
-    if len(text) > 4 * longest:
-        raise ValueError(f"{what} must have at most {longest} characters")
+    if len(text) > 4 * max_length:
+        raise ValueError(f"{what} must have at most {max_length} characters")
     spaced = text.replace(_ZERO_WIDTH_NON_JOINER, " ")
     for letter in spaced:
         if unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
             raise ValueError(f"{what} must not contain the character U+{ord(letter):04X}")
     name = unicodedata.normalize("NFC", " ".join(spaced.split()))
-    if not 1 <= len(name) <= longest:
-        raise ValueError(f"{what} must have 1 to {longest} characters")
+    if not 1 <= len(name) <= max_length:
+        raise ValueError(f"{what} must have 1 to {max_length} characters")
     return name
 
 
 def clean_label(
-    text: object, what: str, longest: int = LONGEST_ACCOUNT_NAME, *, replace_colon: str = ":"
+    text: object, what: str, max_length: int = MAX_ACCOUNT_NAME, *, replace_colon: str = ":"
 ) -> str:
     """Clean an issuer or account name; a colon would split the label that an app shows.
 
     Args:
         text: The name.
         what: What to call it in an error.
-        longest: Code points allowed.
+        max_length: Code points allowed.
         replace_colon: What to write for a colon instead of refusing it. Look-alikes of the
             colon (U+FF1A, U+A789) separate nothing in any app, and pass.
 
@@ -161,9 +174,46 @@ def clean_label(
         TypeError: Not a ``str``.
         ValueError: As ``clean_name``, or a colon (Key URI format: neither part may have one).
     """
-    name = clean_name(clean_name(text, what, longest).replace(":", replace_colon), what, longest)
-    if len(name.encode()) > BYTES_A_CHARACTER * longest:
+    separated = text.replace(":", replace_colon) if isinstance(text, str) else text
+    name = clean_name(separated, what, max_length)
+    if len(name.encode()) > MAX_BYTES_PER_CHARACTER * max_length:
         raise ValueError(f"{what} has too many characters of four bytes for a QR code")
     if ":" in name:
         raise ValueError(f"{what} must not contain a colon")
     return name
+
+
+def check_text(value: object, what: str, max_length: int) -> str:
+    """Check an identifier of the app's: 1 to ``max_length`` characters that UTF-8 can encode.
+
+    Returns:
+        A plain ``str``: a driver or a store in memory would keep another class, which it is not
+        when it comes back.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a str")
+    if not 1 <= len(value) <= max_length:
+        raise ValueError(f"{what} must have 1 to {max_length} characters")
+    if "\0" in value or (not value.isascii() and _SURROGATE.search(value)):
+        raise ValueError(f"{what} must not contain NUL or a lone surrogate")
+    return str.__str__(value)
+
+
+def check_context(context: object) -> dict[str, str]:
+    """Copy what the app passes for the events, at most 16 texts of at most 256 characters."""
+    if context is None:
+        return {}
+    if not isinstance(context, Mapping):
+        raise TypeError("context must be a mapping")
+    given = cast("Mapping[object, object]", context)
+    if len(given) > MAX_CONTEXT_KEYS:
+        raise ValueError(f"context must have at most {MAX_CONTEXT_KEYS} keys")
+    checked: dict[str, str] = {}
+    for key, value in given.items():
+        name = check_text(key, "a context key", MAX_PURPOSE)
+        if not isinstance(value, str):
+            raise TypeError("a context value must be a str")
+        if len(value) > MAX_CONTEXT_VALUE:
+            raise ValueError(f"a context value must have at most {MAX_CONTEXT_VALUE} characters")
+        checked[name] = value
+    return checked

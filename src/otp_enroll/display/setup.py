@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Final, overload
 
 from typing_extensions import Self
 
-from otp_enroll.core.decision import SetupConfirmed, SetupShown, aware
+from otp_enroll.core.confirm import SetupConfirmed
 from otp_enroll.core.recovery import CodesShown
+from otp_enroll.core.redacted import NotPickled
 from otp_enroll.core.secret import grouped, spoken
+from otp_enroll.core.setup_verbs import SetupShown
+from otp_enroll.core.states import aware
 from otp_enroll.display.sheet import BackupSheet, RecoverySheet
-from otp_enroll.display.shown_once import ShownOnce
 from otp_enroll.provisioning import uri as provisioning_uri
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ No ``maxlength`` below 16 and no ASCII ``pattern`` beside it: people type spaces
 """
 
 
-class Setup(ShownOnce):
+class Setup(NotPickled):
     """A setup under way, as its holder may see it until it is confirmed.
 
     Render it in the answer to the POST that began it, or after ``resume``; answer with
@@ -147,7 +149,7 @@ class Setup(ShownOnce):
     def warnings(self) -> tuple[provisioning_uri.ProvisioningWarning, ...]:
         """What may go wrong in some apps."""
         setup = self._shown.setup
-        return provisioning_uri.cautions(
+        return provisioning_uri.warnings_for(
             self.uri,
             issuer=setup.issuer,
             account_name=setup.account_name,
@@ -156,7 +158,7 @@ class Setup(ShownOnce):
         )
 
 
-class RecoveryCodes(ShownOnce, Sequence[str]):
+class RecoveryCodes(NotPickled, Sequence[str]):
     """A new set of recovery codes, in groups of four: the only time that they are shown."""
 
     __slots__ = ("_shown",)

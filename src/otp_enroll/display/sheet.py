@@ -12,11 +12,11 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Final
 
-from otp_enroll.core.decision import SetupShown
 from otp_enroll.core.recovery import CodesShown
 from otp_enroll.core.secret import grouped
-from otp_enroll.core.setups import DEFAULT_NAME
+from otp_enroll.core.setup_verbs import SetupShown
 from otp_enroll.core.sheet_number import sheet_number
+from otp_enroll.core.states import DEFAULT_NAME
 from otp_enroll.display import html as page
 from otp_enroll.display.html import STYLE, STYLE_SOURCE, element
 from otp_enroll.display.sheet_base import WIDTH_OF_TEXT, Advice, Rows, Sheet, as_text, dotted

@@ -9,11 +9,12 @@ from pathlib import Path
 from textwrap import fill
 from typing import Final, Literal
 
-from otp_enroll.core.decision import SetupShown, aware
 from otp_enroll.core.recovery import CodesShown
+from otp_enroll.core.redacted import NotPickled
+from otp_enroll.core.setup_verbs import SetupShown
+from otp_enroll.core.states import aware
 from otp_enroll.display import html as page
 from otp_enroll.display.html import element
-from otp_enroll.display.shown_once import ShownOnce
 from otp_enroll.messages import how_to_get_back_in
 from otp_enroll.messages.catalogue import (
     FIRST_STRONG_ISOLATE,
@@ -32,7 +33,7 @@ Advice = tuple[str, Rows]
 """A title with its rows."""
 
 
-class Sheet(ShownOnce, ABC):
+class Sheet(NotPickled, ABC):
     """A copy on paper, made in memory: the app serves it, and nothing else has it."""
 
     __slots__ = ("_account_name", "_catalogues", "_issuer", "_shown", "_speaks", "number")

@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
 from django import forms
-from otp_enroll.core.proofs import LONGEST_REASON, Override
+from otp_enroll.core.proofs import MAX_REASON, Override
 from otp_enroll.core.status import Status
 from otp_enroll.display.setup import RecoveryCodes
 from otp_enroll.django.conf import get_enroller
@@ -39,7 +39,7 @@ else:
 class ReasonForm(forms.Form):
     """Why it is done; the audit trail needs it."""
 
-    reason = forms.CharField(label=_("Reason"), max_length=LONGEST_REASON)
+    reason = forms.CharField(label=_("Reason"), max_length=MAX_REASON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ class EnrollmentAdmin(ModelAdmin):
         try:
             return _describe(get_enroller().status(row.user_id))
         except EnrollmentError as error:
-            return error.sentence
+            return error.message
 
     @override
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -171,7 +171,7 @@ class EnrollmentAdmin(ModelAdmin):
         try:
             context["codes"] = act.perform(get_enroller(), row.user_id, proof)
         except EnrollmentError as error:
-            form.add_error(None, error.sentence)
+            form.add_error(None, error.message)
             return TemplateResponse(request, "admin/otp_enroll/act.html", context)
         self.log_change(request, row, f"{act.done} {reason}")
         if context["codes"] is not None:

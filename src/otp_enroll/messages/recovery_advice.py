@@ -64,15 +64,15 @@ _PAPER = {"none": "paper", "acknowledged": "paper.acknowledged", "checked": "pap
 def _waits_and_lock(speaker: Catalogue, budget: AttemptBudget) -> Iterator[str]:
     lock_after = min(budget.lock_after, budget.lock_after_in_30_days)
     # Where the lock comes no later than the first wait, recovery codes alone ever wait.
-    waits = "waits" if budget.free < lock_after else "waits.recovery_codes"
+    waits = "waits" if budget.free_attempts < lock_after else "waits.recovery_codes"
     wait = Phrase(speaker.duration(budget.first_wait))
-    yield speaker.count("recovery", waits, budget.free, wait=wait)
+    yield speaker.count("recovery", waits, budget.free_attempts, wait=wait)
     if budget.first_wait < budget.longest_wait:
         longest = Phrase(speaker.duration(budget.longest_wait))
         yield speaker.say("recovery", "waits.doubling", longest=longest)
     else:
         yield speaker.say("recovery", "waits.steady")
-    if budget.free < lock_after:
+    if budget.free_attempts < lock_after:
         yield speaker.say("recovery", "waits.apart")
     in_30_days = budget.lock_after_in_30_days
     yield speaker.count("recovery", "lock", budget.lock_after, in_30_days=in_30_days)

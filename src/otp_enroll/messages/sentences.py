@@ -12,7 +12,7 @@ from functools import singledispatch
 from typing import Final
 
 from otp_enroll import errors, events
-from otp_enroll.core.setups import DEFAULT_NAME
+from otp_enroll.core.states import DEFAULT_NAME
 from otp_enroll.messages.catalogue import Fact
 from otp_enroll.provisioning.uri import ProvisioningWarning
 
@@ -122,9 +122,9 @@ def _backup_required(error: errors.BackupRequiredError, code: str) -> Sentence:
 
 @_first.register
 def _malformed(error: errors.MalformedCodeError, code: str) -> Sentence:
-    if error.expected_digits is None:
+    if error.digits is None:
         return Sentence("malformed_code.any")
-    return Sentence(code, error.expected_digits)
+    return Sentence(code, error.digits)
 
 
 @_first.register

@@ -1,38 +1,42 @@
-"""QR codes, drawn in this process by segno: explicit black on opaque white, with a quiet zone.
+"""QR codes, drawn in this process: explicit black on opaque white, with a quiet zone.
 
 No theme is inherited, nothing is fetched, and no form holds the key as text.
 """
 
 from __future__ import annotations
 
-import io
+import base64
+import struct
+import zlib
+from functools import cache
 from html import escape
 from typing import Final
 
-import segno
-
-from otp_enroll.core.redacted import Redacted
+from otp_enroll.core.redacted import NotPickled, Redacted
+from otp_enroll.provisioning.markup import Html
+from otp_enroll.provisioning.symbol import Symbol
 
 QUIET_ZONE: Final = 4
 """Light modules around the code (ISO/IEC 18004 §9.1)."""
 
-LONGEST_AT_LEVEL_M: Final = 213
+MAX_BYTES_AT_LEVEL_M: Final = 213
 """Bytes that a symbol of version 10 holds at level M; a longer text takes fewer modules at L."""
 
-LONGEST_TEXT: Final = 2953
+MAX_BYTES: Final = 2953
 """Bytes that the largest symbol holds (ISO/IEC 18004, table 7: version 40, level L)."""
 
-SMALLEST_SCALE: Final = 4
-LARGEST_SCALE: Final = 40
+MIN_SCALE: Final = 4
+MAX_SCALE: Final = 40
 
-_DARK: Final = "#000000"
-_LIGHT: Final = "#ffffff"
+_PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_AS_THE_FIRST: Final = b"\0"  # filter types of a PNG (RFC 2083 §6): the pixels themselves,
+_AS_ABOVE: Final = b"\2"  # and the difference to the line above
 _TERMINAL_COLOURS: Final = "\x1b[38;5;16;48;5;231m"  # fixed entries of the palette, not the theme's
 _TERMINAL_RESET: Final = "\x1b[0m"
-_HALF_BLOCKS: Final = {(0, 0): " ", (1, 0): "▀", (0, 1): "▄", (1, 1): "█"}
+_HALF_BLOCKS: Final = {"00": " ", "10": "▀", "01": "▄", "11": "█"}
 
 
-class QRCode:
+class QRCode(NotPickled):
     """A provisioning URI as a picture.
 
     Args:
@@ -43,16 +47,15 @@ class QRCode:
         ValueError: Longer than 2953 bytes.
     """
 
-    __slots__ = ("_code", "description")
+    __slots__ = ("_symbol", "description")
 
     def __init__(self, uri: str, *, issuer: str) -> None:
-        length, held, uri = len(uri.encode()), Redacted(uri.encode()), ""
-        if length > LONGEST_TEXT:
+        held, uri = Redacted(uri.encode()), ""
+        length = len(held.reveal())
+        if length > MAX_BYTES:
             raise ValueError(f"no QR code holds {length} bytes")
         # Level M survives a dirty screen; a long text is easier to scan with fewer modules.
-        level = "m" if length <= LONGEST_AT_LEVEL_M else "l"
-        code = segno.make(held.reveal(), error=level, mode="byte", micro=False, boost_error=False)
-        self._code = code
+        self._symbol = Symbol(held, "m" if length <= MAX_BYTES_AT_LEVEL_M else "l")
         self.description: Final = (
             f"QR code to add {issuer} to an authenticator app; "
             "the same key is shown as text beside it"
@@ -62,51 +65,43 @@ class QRCode:
     def __repr__(self) -> str:
         return "QRCode(…)"
 
-    def __reduce_ex__(self, protocol: object) -> str:
-        raise TypeError("a QRCode is not pickled")
-
     @property
     def version(self) -> int:
         """The size of the symbol, 1 to 40."""
-        return int(self._code.version)
+        return self._symbol.version
 
     @property
     def modules(self) -> int:
         """Modules on each side, the quiet zone included."""
-        return int(self._code.symbol_size(border=QUIET_ZONE)[0])
+        return self._symbol.side + 2 * QUIET_ZONE
 
-    def svg(self, *, description: str | None = None, module_mm: float | None = None) -> str:
+    def svg(self, *, description: str | None = None, module_mm: float | None = None) -> Html:
         """Draw an SVG element to stand in a page: inert, opaque, with its own description.
 
         Args:
             description: Another description, in the page's language; it must not hold the key.
             module_mm: The side of a module in millimetres, for print; without it, 4 pixels.
         """
-        described = self.description if description is None else description
-        drawn = io.BytesIO()
-        self._code.save(
-            drawn,
-            kind="svg",
-            scale=SMALLEST_SCALE,
-            border=QUIET_ZONE,
-            dark=_DARK,
-            light=_LIGHT,
-            xmldecl=False,
-            nl=False,
-            svgclass=None,
-            lineclass=None,
-            omitsize=True,
-            title=described,
+        described = escape(self.description if description is None else description)
+        side = self.modules
+        size = f"{side * MIN_SCALE}" if module_mm is None else f"{side * module_mm:.2f}mm"
+        # Fill and stroke stand on each element, which would inherit what a page sets for its SVG.
+        return Html(
+            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{described}" '
+            f'width="{size}" height="{size}" viewBox="0 0 {side} {side}" '
+            f'shape-rendering="crispEdges"><title>{described}</title>'
+            f'<rect width="{side}" height="{side}" fill="#fff" stroke="none"/>'
+            f'<path fill="#000" stroke="none" d="{self._outline()}"/></svg>'
         )
-        modules = self.modules
-        side = (
-            f"{modules * SMALLEST_SCALE}" if module_mm is None else f"{modules * module_mm:.2f}mm"
-        )
-        attributes = (
-            f'role="img" aria-label="{escape(described)}" width="{side}" height="{side}" '
-            'shape-rendering="crispEdges"'
-        )
-        return drawn.getvalue().decode("utf-8").replace("<svg ", f"<svg {attributes} ", 1)
+
+    def _outline(self) -> str:
+        """Draw each row along its lower edge, up and over every run of dark modules."""
+        steps: list[str] = []
+        for y, row in enumerate(self._symbol.rows(), start=QUIET_ZONE + 1):
+            steps.append(f"M{QUIET_ZONE} {y}")
+            runs = row.rstrip("0").replace("01", "0 1").replace("10", "1 0").split()
+            steps.extend(map(_step_along, runs))
+        return "".join(steps)
 
     def png(self, scale: int = 6) -> bytes:
         """Draw a PNG.
@@ -120,27 +115,57 @@ class QRCode:
         """
         if not isinstance(scale, int) or isinstance(scale, bool):
             raise TypeError("scale must be an int")
-        if not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
-            raise ValueError(f"scale must be from {SMALLEST_SCALE} to {LARGEST_SCALE}")
-        drawn = io.BytesIO()
-        self._code.save(drawn, kind="png", scale=scale, border=QUIET_ZONE, dark=_DARK, light=_LIGHT)
-        return drawn.getvalue()
+        if not MIN_SCALE <= scale <= MAX_SCALE:
+            raise ValueError(f"scale must be from {MIN_SCALE} to {MAX_SCALE}")
+        side = self.modules * scale
+        header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)  # grayscale of one bit
+        return b"".join(
+            [
+                _PNG_SIGNATURE,
+                _png_chunk(b"IHDR", header),
+                _png_chunk(b"IDAT", zlib.compress(self._scanlines(scale))),
+                _png_chunk(b"IEND", b""),
+            ]
+        )
+
+    def _scanlines(self, scale: int) -> bytes:
+        """Write each row once, and say of the others that they are as above."""
+        width = self.modules * scale
+        length = (width + 7) // 8
+        pixels = {ord("0"): "1" * scale, ord("1"): "0" * scale}
+        repeated = (_AS_ABOVE + bytes(length)) * (scale - 1)
+        lines: list[bytes] = []
+        for row in self._rows():
+            line = int(row.translate(pixels), 2) << (8 * length - width)
+            lines += [_AS_THE_FIRST, line.to_bytes(length, "big"), repeated]
+        return b"".join(lines)
 
     def data_uri(self) -> str:
         """Draw a PNG as a ``data:`` URI, for an ``img`` element under ``img-src data:``."""
-        return self._code.png_data_uri(
-            scale=SMALLEST_SCALE, border=QUIET_ZONE, dark=_DARK, light=_LIGHT
-        )
+        return f"data:image/png;base64,{base64.b64encode(self.png(MIN_SCALE)).decode('ascii')}"
 
     def terminal(self) -> str:
         """Draw lines for a terminal of 256 colours; the same in a light and a dark one."""
-        rows = [list(row) for row in self._code.matrix_iter(border=QUIET_ZONE)]
-        rows.append([0] * len(rows[0]))  # a symbol has an odd number of rows
+        rows = self._rows()
+        rows.append("0" * self.modules)  # a symbol has an odd number of rows
         return "\n".join(
             _TERMINAL_COLOURS
-            + "".join(
-                _HALF_BLOCKS[bool(up), bool(low)] for up, low in zip(upper, lower, strict=True)
-            )
+            + "".join([_HALF_BLOCKS[up + low] for up, low in zip(upper, lower, strict=True)])
             + _TERMINAL_RESET
             for upper, lower in zip(rows[::2], rows[1::2], strict=True)
         )
+
+    def _rows(self) -> list[str]:
+        """Return the rows from above, with the quiet zone."""
+        beside, blank = "0" * QUIET_ZONE, ["0" * self.modules] * QUIET_ZONE
+        return [*blank, *[beside + row + beside for row in self._symbol.rows()], *blank]
+
+
+@cache  # at most two for each length of a run
+def _step_along(run: str) -> str:
+    return f"v-1h{len(run)}v1" if run[0] == "1" else f"h{len(run)}"
+
+
+def _png_chunk(kind: bytes, data: bytes) -> bytes:
+    body = kind + data
+    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))

@@ -13,15 +13,16 @@ from typing import Final, Literal
 from urllib.parse import quote, unquote
 
 from otp_enroll.core.secret import Secret
-from otp_enroll.core.typed_text import LONGEST_NAME, clean_label
+from otp_enroll.core.typed_text import MAX_NAME, clean_label
 from otp_enroll.policy import Parameters
 
-LONGEST_URI: Final = 4096
-LONGEST_ISSUER: Final = LONGEST_NAME
+MAX_URI: Final = 4096
+MAX_ISSUER: Final = MAX_NAME
 
-LONGEST_FOR_VERSION_10: Final = 271
+MAX_BYTES_IN_VERSION_10: Final = 271
 """Bytes that a QR code of version 10 holds at level L (ISO/IEC 18004, table 7)."""
 
+_DEFAULTS: Final = Parameters()
 _KNOWN: Final = frozenset({"secret", "issuer", "algorithm", "digits", "period", "counter"})
 _ALGORITHMS: Final = {"sha1": "SHA1", "sha256": "SHA256", "sha512": "SHA512"}
 _RISKY_CHARACTERS: Final = "&#?%"
@@ -33,7 +34,7 @@ _IGNORE_DIGITS: Final = ("Google Authenticator on Android", "Microsoft Authentic
 _IGNORE_PERIOD: Final = ("Google Authenticator", "Microsoft Authenticator")
 _LONG_PERIOD: Final = (*_IGNORE_PERIOD, "KeePassXC")
 
-Caution = Literal["ignored_parameters", "risky_characters", "long_uri", "may_overwrite"]
+WarningCode = Literal["ignored_parameters", "risky_characters", "long_uri", "may_overwrite"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class ProvisioningWarning:
         apps: The apps concerned, as far as they are known.
     """
 
-    code: Caution
+    code: WarningCode
     apps: tuple[str, ...] = ()
 
 
@@ -80,12 +81,8 @@ def build(
     parameters: Parameters,
     counter: int = 0,
     minimal: bool = False,
-    replace_colon: str = ":",
 ) -> str:
-    """Write a provisioning URI.
-
-    Everything is percent-encoded once, a space as ``%20`` (RFC 3986 §2.1): apps show a ``+``.
-    Defaults are written too, since some apps read a missing one as zero.
+    """Build a provisioning URI from names as people wrote them.
 
     Args:
         secret: The shared key.
@@ -94,31 +91,50 @@ def build(
         parameters: Type, algorithm, digits, period.
         counter: Where a HOTP starts.
         minimal: Leave defaults out, for a smaller QR code.
-        replace_colon: What to write for a colon in a name; by default it is refused.
 
     Raises:
         TypeError: A name that is not text.
         ValueError: A name that apps would show wrongly.
     """
-    prefix = quote(
-        clean_label(issuer, "issuer", LONGEST_ISSUER, replace_colon=replace_colon), safe=""
+    return build_from_clean(
+        secret,
+        issuer=clean_label(issuer, "issuer", MAX_ISSUER),
+        account_name=clean_label(account_name, "account_name"),
+        parameters=parameters,
+        counter=counter,
+        minimal=minimal,
     )
-    account = quote(clean_label(account_name, "account_name", replace_colon=replace_colon), safe="")
+
+
+def build_from_clean(
+    secret: Secret,
+    *,
+    issuer: str,
+    account_name: str,
+    parameters: Parameters,
+    counter: int = 0,
+    minimal: bool = False,
+) -> str:
+    """Build a provisioning URI from names that ``clean_label`` returned, as they are stored.
+
+    Everything is percent-encoded once, a space as ``%20`` (RFC 3986 §2.1): apps show a ``+``.
+    Defaults are written too, since some apps read a missing one as zero.
+    """
+    prefix, account = quote(issuer, safe=""), quote(account_name, safe="")
     pairs = [("secret", secret.base32), ("issuer", prefix)]
-    pairs += _told(parameters, counter, minimal=minimal)
+    pairs += _pairs_of(parameters, counter, minimal=minimal)
     query = "&".join(f"{name}={value}" for name, value in pairs)
     return f"otpauth://{parameters.type}/{prefix}:{account}?{query}"
 
 
-def _told(parameters: Parameters, counter: int, *, minimal: bool) -> Iterator[tuple[str, str]]:
-    defaults = Parameters()
-    if not (minimal and parameters.algorithm == defaults.algorithm):
+def _pairs_of(parameters: Parameters, counter: int, *, minimal: bool) -> Iterator[tuple[str, str]]:
+    if not (minimal and parameters.algorithm == _DEFAULTS.algorithm):
         yield "algorithm", parameters.algorithm
-    if not (minimal and parameters.digits == defaults.digits):
+    if not (minimal and parameters.digits == _DEFAULTS.digits):
         yield "digits", str(parameters.digits)
     if parameters.type == "hotp":
         yield "counter", str(counter)
-    elif not (minimal and parameters.period == defaults.period):
+    elif not (minimal and parameters.period == _DEFAULTS.period):
         yield "period", str(parameters.period)
 
 
@@ -131,22 +147,22 @@ def parse(uri: str, *, allow_short_secret: bool = False) -> ProvisioningURI:
     """
     if not isinstance(uri, str):
         raise TypeError("a provisioning URI must be a str")
-    read, uri = _parsed(uri, allow_short_secret=allow_short_secret), ""
+    read, uri = _read(uri, allow_short_secret=allow_short_secret), ""
     if isinstance(read, str):
         raise ValueError(read)  # noqa: TRY004  # the str is the fault found, not a wrong type
     return read
 
 
-def _parsed(uri: str, *, allow_short_secret: bool) -> ProvisioningURI | str:
+def _read(uri: str, *, allow_short_secret: bool) -> ProvisioningURI | str:
     """Return what the URI says, or a sentence that says what is wrong with it."""
-    if len(uri) > LONGEST_URI:
+    if len(uri) > MAX_URI:
         return "the URI is too long"
     form = _FORM.fullmatch(uri)
     if form is None:
         return "the URI is not otpauth://totp/…?… or otpauth://hotp/…?…"
     try:
-        pairs = _pairs(form["query"])
-        issuer, account_name = _label(form["label"], pairs)
+        pairs = _split_query(form["query"])
+        issuer, account_name = _split_label(form["label"], pairs)
         if "secret" not in pairs:
             return "the URI has no secret"
         if form["type"] == "hotp" and "counter" not in pairs:
@@ -158,17 +174,17 @@ def _parsed(uri: str, *, allow_short_secret: bool) -> ProvisioningURI | str:
             parameters=Parameters(
                 type="hotp" if form["type"] == "hotp" else "totp",
                 algorithm=_ALGORITHMS.get(pairs.get("algorithm", "SHA1").lower(), "none"),  # type: ignore[arg-type]  # checked there
-                digits=_number(pairs, "digits", 6),
-                period=_number(pairs, "period", 30),
+                digits=_read_number(pairs, "digits", 6),
+                period=_read_number(pairs, "period", 30),
             ),
-            counter=_number(pairs, "counter", 0),
+            counter=_read_number(pairs, "counter", 0),
             ignored=tuple(name for name in pairs if name not in _KNOWN),
         )
     except ValueError as fault:
         return "the URI is not well-formed" if isinstance(fault, UnicodeError) else str(fault)
 
 
-def _pairs(query: str) -> dict[str, str]:
+def _split_query(query: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
@@ -178,7 +194,7 @@ def _pairs(query: str) -> dict[str, str]:
     return pairs
 
 
-def _label(label: str, pairs: dict[str, str]) -> tuple[str | None, str]:
+def _split_label(label: str, pairs: dict[str, str]) -> tuple[str | None, str]:
     """Split at the first colon before decoding; the prefix and the parameter must agree."""
     head, *rest = _LABEL_COLON.split(label, maxsplit=1)
     prefix = unquote(head, errors="strict") if rest else None
@@ -186,21 +202,21 @@ def _label(label: str, pairs: dict[str, str]) -> tuple[str | None, str]:
     named = pairs.get("issuer", prefix)
     if prefix is not None and named != prefix:
         raise ValueError("the URI names two issuers")
-    issuer = None if named is None else clean_label(named, "issuer", LONGEST_ISSUER)
+    issuer = None if named is None else clean_label(named, "issuer", MAX_ISSUER)
     return issuer, clean_label(account, "account_name")
 
 
-def _number(pairs: dict[str, str], name: str, default: int) -> int:
+def _read_number(pairs: dict[str, str], name: str, default: int) -> int:
     text = pairs.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise ValueError(f"the parameter {name} is not a number")
     return int(text)
 
 
-def cautions(
+def warnings_for(
     uri: str, *, issuer: str, account_name: str, parameters: Parameters, may_overwrite: bool
 ) -> tuple[ProvisioningWarning, ...]:
-    """Say what may go wrong in some apps with this URI."""
+    """Return what may go wrong in some apps with this URI."""
     found: list[ProvisioningWarning] = []
     ignoring = {
         *(_IGNORE_ALGORITHM if parameters.algorithm != "SHA1" else ()),
@@ -212,7 +228,7 @@ def cautions(
         found.append(ProvisioningWarning(code="ignored_parameters", apps=tuple(sorted(ignoring))))
     if any(letter in issuer + account_name for letter in _RISKY_CHARACTERS):
         found.append(ProvisioningWarning(code="risky_characters", apps=("2FAS on Android",)))
-    if len(uri) > LONGEST_FOR_VERSION_10:
+    if len(uri) > MAX_BYTES_IN_VERSION_10:
         found.append(ProvisioningWarning(code="long_uri"))
     if may_overwrite:
         found.append(

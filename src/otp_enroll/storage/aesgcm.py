@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from typing import Final, NoReturn
+from typing import Final
 
+from otp_enroll.core.redacted import NotPickled
 from otp_enroll.extras import name_missing_extra
 from otp_enroll.storage.protocol import UNENCRYPTED_MARK, Unencrypted
 
@@ -21,7 +22,7 @@ MAX_KEY_ID: Final = 64
 _MARK: Final = b"\1"
 
 
-class AESGCMKeyRing:
+class AESGCMKeyRing(NotPickled):
     """Seal with the first key, open with any (ASVS 11.2.2).
 
     A sealed secret is a mark, the key's id, a fresh nonce and the ciphertext; the context is
@@ -53,9 +54,6 @@ class AESGCMKeyRing:
 
     def __repr__(self) -> str:
         return f"AESGCMKeyRing({', '.join(key_id.decode('ascii') for key_id in self._keys)})"
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a key ring is not pickled")
 
     def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
         """Encrypt with the first key and a fresh nonce."""

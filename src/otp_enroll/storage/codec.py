@@ -1,4 +1,4 @@
-"""Enrollment ↔ record: the stored form, its schema numbers and upgrades, and the trail.
+"""A state ↔ its record: the stored form, its schema numbers and upgrades, and the trail.
 
 Schema 1. A document says which schema it was written in (``schema``) and the lowest one whose
 readers may touch it (``min_reader``). Older ones are upgraded when read and written back with the
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,10 +17,19 @@ from typing import Any, Final
 from typing_extensions import assert_never
 
 from otp_enroll.core.budget import Extra
-from otp_enroll.core.states import Confirmed, Disabled, Enrollment, Pending, setup_of
+from otp_enroll.core.states import Confirmed, Disabled, EnrollmentState, Pending, setup_of
 from otp_enroll.errors import CorruptRecordError, RecordTooNewError
-from otp_enroll.storage.document import enrollment_of, tree_of
-from otp_enroll.storage.json_reader import LAST_SECOND, Reader
+from otp_enroll.storage.document import (
+    MAX_TIME,
+    TEXTS,
+    MisfitError,
+    Row,
+    Shape,
+    Tree,
+    put_state,
+    take_state,
+    whole,
+)
 from otp_enroll.storage.protocol import StoredEnrollment
 
 SCHEMA: Final = 1
@@ -30,6 +40,8 @@ UPGRADES: Final[tuple[Callable[[dict[str, Any]], dict[str, Any]], ...]] = ()
 
 TRAIL_LENGTH: Final = 8
 TRAIL_CHARACTERS: Final = 12
+
+_MAY_BE_SURROGATE: Final = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +61,7 @@ class Envelope:
     extra: Extra = field(default_factory=dict[str, object], repr=False)
 
     def remembers(self, revision: str) -> bool:
-        """Tell whether a revision was stored here and was replaced since."""
+        """Return whether a revision was stored here and was replaced since."""
         return revision[:TRAIL_CHARACTERS] in self.trail
 
 
@@ -58,9 +70,17 @@ def seal_context(user_id: str, authenticator_id: str) -> bytes:
     return b"\0".join((b"otp_enroll/1", b"secret", user_id.encode(), authenticator_id.encode()))
 
 
-def state_of(enrollment: Enrollment) -> str:
+ENVELOPE: Final = Shape(
+    Envelope,
+    schema=whole(low=1),
+    min_reader=Row(whole(low=1), 1),
+    trail=Row(TEXTS, ()),
+)
+
+
+def state_word(state: EnrollmentState) -> str:
     """Return the word of the state that stands in the record, for queries."""
-    match enrollment:
+    match state:
         case Disabled():
             return "disabled"
         case Pending():
@@ -68,11 +88,11 @@ def state_of(enrollment: Enrollment) -> str:
         case Confirmed():
             return "confirmed"
         case _:  # pragma: no cover  # the union has no other member; the type checkers prove it
-            assert_never(enrollment)
+            assert_never(state)
 
 
 def encode(
-    enrollment: Enrollment,
+    state: EnrollmentState,
     envelope: Envelope,
     *,
     user_id: str,
@@ -82,74 +102,84 @@ def encode(
 ) -> StoredEnrollment:
     """Write a state as the record that replaces the revision ``replaces``."""
     trail = envelope.trail if replaces is None else (replaces[:TRAIL_CHARACTERS], *envelope.trail)
-    kept = Envelope() if isinstance(enrollment, Disabled) else envelope
-    document: dict[str, object] = {
-        **kept.extra,
-        "schema": kept.schema,
-        "min_reader": kept.min_reader,
-        "trail": list(trail[:TRAIL_LENGTH]),
-        **tree_of(enrollment),
-    }
-    setup = setup_of(enrollment)
+    kept = Envelope() if isinstance(state, Disabled) else envelope
+    written = Envelope(
+        schema=kept.schema,
+        min_reader=kept.min_reader,
+        trail=trail[:TRAIL_LENGTH],
+        extra=kept.extra,
+    )
+    setup = setup_of(state)
     return StoredEnrollment(
         user_id=user_id,
         revision=revision,
-        state=state_of(enrollment),
+        state=state_word(state),
         setup_expires_at=None if setup is None else setup.expires_at,
         changed_at=changed_at,
-        document=json.dumps(document, separators=(",", ":")),
+        document=_ENCODER.encode(put_state(state, ENVELOPE.write(written))),
     )
 
 
-def decode(record: StoredEnrollment) -> tuple[Enrollment, Envelope]:
+def decode(record: StoredEnrollment) -> tuple[EnrollmentState, Envelope]:
     """Read a record, and check it value by value.
 
     Raises:
         RecordTooNewError: A newer version says that this one must not read it.
         CorruptRecordError: It is not what the library wrote; says where, not what.
     """
+    fault: CorruptRecordError | RecordTooNewError
     try:
-        return _decoded(record)
+        return _decode(record)
     except (CorruptRecordError, RecordTooNewError) as error:
         fault = error
-    # Raised anew: the frames that it comes from hold pieces of the document.
+    except MisfitError as misfit:
+        fault = CorruptRecordError(f"document{misfit.where} {misfit.what}")
+    # Raised here and without a traceback: the frames that it comes from hold the document.
     try:
         raise fault.with_traceback(None)
     finally:
         del fault
 
 
-def _decoded(record: StoredEnrollment) -> tuple[Enrollment, Envelope]:
-    document = Reader(_loaded(record.document), "document")
-    schema = document.whole("schema", low=1)
-    min_reader = document.whole("min_reader", low=1)
-    if min_reader > SCHEMA:
-        raise RecordTooNewError(min_reader)
-    tree = {**document.rest(), "min_reader": min_reader}
-    for upgrade in UPGRADES[schema - 1 :]:
-        tree = upgrade(tree)
-    document = Reader(tree, "document")
-    min_reader = document.whole("min_reader", low=1)
-    trail = tuple(document.texts("trail"))
-    enrollment = enrollment_of(document)
-    setup = setup_of(enrollment)
-    if record.state != state_of(enrollment):
+def _decode(record: StoredEnrollment) -> tuple[EnrollmentState, Envelope]:
+    tree = _upgrade(_parse(record.document))
+    state = take_state(tree)
+    envelope = ENVELOPE.read(tree)
+    setup = setup_of(state)
+    if record.state != state_word(state):
         raise CorruptRecordError("the column state disagrees with the document")
     if record.setup_expires_at != (setup and setup.expires_at):
         raise CorruptRecordError("the column setup_expires_at disagrees with the document")
-    if not 0 <= record.changed_at <= LAST_SECOND:
+    if not 0 <= record.changed_at <= MAX_TIME:
         raise CorruptRecordError("the column changed_at is out of range")
-    envelope = Envelope(
-        schema=max(schema, SCHEMA), min_reader=min_reader, trail=trail, extra=document.rest()
-    )
-    return enrollment, envelope
+    return state, envelope
 
 
-def _loaded(text: str) -> object:
+def _upgrade(tree: object) -> Tree:
+    """Return a document in the newest schema that this version understands."""
+    if type(tree) is not dict:
+        raise MisfitError("is not an object")
+    schema, min_reader = tree.get("schema"), tree.get("min_reader")
+    if type(min_reader) is int and min_reader > SCHEMA:
+        raise RecordTooNewError(min_reader)
+    upgraded: Tree = tree
+    if type(schema) is int and 1 <= schema < SCHEMA:  # else it is looked at with the other rows
+        for upgrade in UPGRADES[schema - 1 :]:
+            upgraded = upgrade(upgraded)
+        upgraded["schema"] = SCHEMA
+    return upgraded
+
+
+def _parse(text: str) -> object:
     try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        tree: object = _DECODER.decode(text)
+        if ("\\u" in text or not text.isascii()) and _MAY_BE_SURROGATE.search(text):
+            # A surrogate by itself is no text: no database and no page could take it.
+            json.dumps(tree, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        fault = CorruptRecordError("document is not JSON")
+        fault = CorruptRecordError("document is not JSON, or not encodable")
+    else:
+        return tree
     raise fault  # outside, so that no __context__ holds the text
 
 
@@ -162,3 +192,8 @@ def _finite(text: str) -> float:
 
 def _refuse_constant(_name: str) -> None:
     raise ValueError("NaN and Infinity are no JSON")
+
+
+# Made once: json.loads and json.dumps make one at each call that names an option.
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))

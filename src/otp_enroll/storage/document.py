@@ -1,221 +1,384 @@
-"""A state ↔ the JSON tree that a document has of it, each part written and read side by side."""
+"""A state ↔ the JSON tree of its document: each stored object is one table of rows.
+
+A row has a name, a kind and perhaps a default. An object is read from its rows and written from
+them, so that a field which is added stands in one place. What equals its default is left out. What
+no row names is carried along in ``extra`` as long as the object lives.
+"""
 
 from __future__ import annotations
 
 import base64
 import re
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from otp_enroll.core.budget import Budgets, CodeBudget, Waits
+from otp_enroll.core.budget import NO_FAILURES, Budgets, CodeBudget, Waits
 from otp_enroll.core.recovery import DIGEST_BYTES, SALT_BYTES, RecoverySet
 from otp_enroll.core.secret import Sealed
 from otp_enroll.core.states import (
+    DEFAULT_NAME,
     Authenticator,
     Confirmed,
     Disabled,
-    Enrollment,
+    EnrollmentState,
     Pending,
-    Setup,
-    is_confirmed,
-    setup_of,
+    StoredSetup,
 )
-from otp_enroll.errors import CorruptRecordError
 from otp_enroll.policy import Parameters
-from otp_enroll.storage.json_reader import LATEST, Reader
+
+MAX_INT: Final = 2**62
+MAX_TIME: Final = 253_402_300_799
+"""The last second of the year 9999: no later time can be shown as a datetime."""
+
+T = TypeVar("T")
+Tree = dict[str, Any]
 
 _DAY: Final = re.compile("0|[1-9][0-9]{0,17}")
+_MISSING: Final = object()
 
 
-def tree_of(enrollment: Enrollment) -> dict[str, object]:
-    """Return what a document says of a state, as JSON has it."""
-    tree: dict[str, object] = {}
-    setup = setup_of(enrollment)
-    if is_confirmed(enrollment):
-        tree["authenticators"] = [_from_authenticator(one) for one in enrollment.authenticators]
-        tree["recovery"] = _from_recovery(enrollment.recovery)
-        tree["budgets"] = _from_budgets(enrollment.budgets)
-    if setup is not None:
-        tree["setup"] = _from_setup(setup)
-    return tree
+class MisfitError(Exception):
+    """A value does not fit its row; it says where and how, and not what the value is."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = ""
+
+    def inside(self, place: str) -> MisfitError:
+        """Put the name of the object around it in front of the place."""
+        self.where = place + self.where
+        return self
 
 
-def enrollment_of(document: Reader) -> Enrollment:
-    """Take a state out of a document, and check it value by value.
+class Kind(NamedTuple):
+    """How a value is read, and how it is written where the JSON value is another one.
+
+    What is written as ``None`` is left out.
+    """
+
+    read: Callable[[Any], Any]
+    write: Callable[[Any], Any] | None = None
+
+
+class Row(NamedTuple):
+    """One field: its kind, and what it is when the document does not mention it."""
+
+    kind: Kind
+    default: Any = _MISSING
+
+
+@dataclass(frozen=True)
+class Inline:
+    """An object whose rows stand among those of the object around it."""
+
+    shape: Shape[Any]
+    default: Any
+
+
+class Shape(Generic[T]):
+    """One kind of stored object: how it is made, and its rows by the names of its fields.
+
+    Args:
+        make: Called with the fields by name; what it raises as ``ValueError`` is a misfit.
+        rows: Rows by name; a bare ``Kind`` is a row without a default.
+    """
+
+    __slots__ = ("_inline", "_make", "_names", "_rows")
+
+    def __init__(self, make: Callable[..., T], **rows: Row | Kind | Inline) -> None:
+        self._make = make
+        self._names = frozenset(rows)
+        self._rows: list[tuple[str, Callable[[Any], Any], Callable[[Any], Any] | None, Any]] = []
+        for name, row in rows.items():
+            if not isinstance(row, Inline):
+                kind, default = row if isinstance(row, Row) else Row(row)
+                self._rows.append((name, kind.read, kind.write, default))
+        self._inline = [(name, row) for name, row in rows.items() if isinstance(row, Inline)]
+
+    def take(self, tree: Tree, **fields: object) -> T:
+        """Take the object out of a tree, and leave there what no row names.
+
+        Raises:
+            MisfitError: A value does not fit.
+        """
+        for name, read, _, default in self._rows:
+            value = tree.pop(name, _MISSING)
+            if value is not _MISSING:
+                try:
+                    fields[name] = read(value)
+                except MisfitError as misfit:
+                    raise misfit.inside(f".{name}") from None
+            elif default is not _MISSING:
+                fields[name] = default
+            else:
+                raise MisfitError("is missing").inside(f".{name}")
+        for name, inline in self._inline:
+            fields[name] = inline.shape.take_or(tree, inline.default)
+        try:
+            return self._make(**fields)
+        except ValueError:
+            raise MisfitError("has values that do not fit together") from None
+
+    def take_or(self, tree: Tree, default: T) -> T:
+        """Take the object out of a tree, or return the default where no row of it is there."""
+        return default if self._names.isdisjoint(tree) else self.take(tree)
+
+    def read(self, value: object) -> T:
+        """Read a whole JSON object, and keep what no row names as ``extra``.
+
+        Raises:
+            MisfitError: It is none, or a value does not fit.
+        """
+        if type(value) is not dict:
+            raise MisfitError("is not an object")
+        return self.take(value, extra=value)
+
+    def put(self, state: T, tree: Tree) -> Tree:
+        """Write the object into a tree, but for what equals its default."""
+        for name, _, write, default in self._rows:
+            value = getattr(state, name)
+            if value is default or value == default:
+                continue
+            written = value if write is None else write(value)
+            if written is not None:
+                tree[name] = written
+        for name, inline in self._inline:
+            value = getattr(state, name)
+            if value is not inline.default and value != inline.default:
+                inline.shape.put(value, tree)
+        return tree
+
+    def write(self, state: Any) -> Tree:  # noqa: ANN401  # whatever has ``extra``
+        """Write the object, with what it carries along."""
+        return self.put(state, dict(state.extra))
+
+    @property
+    def kind(self) -> Kind:
+        """The object as the value of a row."""
+        return Kind(self.read, self.write)
+
+
+def _exactly(kind: type[T]) -> Callable[[object], T]:
+    def read(value: object) -> T:
+        if type(value) is not kind:  # a bool is no int
+            raise MisfitError(f"is not of the type {kind.__name__}")
+        return value
+
+    return read
+
+
+def whole(*, low: int = 0, high: int = MAX_INT) -> Kind:
+    """A whole number from ``low`` to ``high``."""
+
+    def read(value: object) -> int:
+        if type(value) is not int:
+            raise MisfitError("is not of the type int")
+        if not low <= value <= high:
+            raise MisfitError("is out of range")
+        return value
+
+    return Kind(read)
+
+
+def _cap(number: int) -> int:
+    # One more than a damaged row holds may be more than is read, and nobody could get in again.
+    return min(number, MAX_INT)
+
+
+def raw(*, length: int | None = None, wrap: Callable[[bytes], Any] | None = None) -> Kind:
+    """Bytes that are written as base64, of a certain length if one is given."""
+
+    def read(value: object) -> Any:  # noqa: ANN401  # bytes, or what they are wrapped in
+        try:
+            found = base64.b64decode(_text(value), validate=True)
+        except ValueError:
+            found = None
+        if found is None or (length is not None and length != len(found)):
+            raise MisfitError("is not base64, or of another length")
+        return found if wrap is None else wrap(found)
+
+    if wrap is None:
+        return Kind(read, _base64)
+    return Kind(read, lambda wrapped: _base64(wrapped.reveal()))
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode("ascii")
+
+
+def list_of(shape: Shape[Any]) -> Kind:
+    """A list of objects."""
+
+    def read(value: object) -> tuple[Any, ...]:
+        found: list[Any] = []
+        for n, item in enumerate(_list(value)):
+            try:
+                found.append(shape.read(item))
+            except MisfitError as misfit:
+                raise misfit.inside(f"[{n}]") from None
+        return tuple(found)
+
+    return Kind(read, lambda states: [shape.write(state) for state in states])
+
+
+_text: Final = _exactly(str)
+_list: Final[Callable[[object], list[Any]]] = _exactly(list)
+
+TEXT: Final = Kind(_text)
+FLAG: Final = Kind(_exactly(bool))
+TIME: Final = whole(high=MAX_TIME)
+COUNT: Final = whole()
+FAILURES: Final = Kind(COUNT.read, _cap)
+
+
+def _read_texts(value: object) -> tuple[str, ...]:
+    texts = _list(value)
+    if any(type(text) is not str for text in texts):
+        raise MisfitError("has an item that is not text")
+    return tuple(texts)
+
+
+def _read_days(value: object) -> tuple[tuple[int, int], ...]:
+    if type(value) is not dict:
+        raise MisfitError("is not an object")
+    days: list[tuple[int, int]] = []
+    for day, count in value.items():
+        if not _DAY.fullmatch(day):
+            raise MisfitError("has a key that is no day")
+        try:
+            days.append((int(day), _per_day.read(count)))
+        except MisfitError as misfit:
+            raise misfit.inside(f".{day}") from None
+    return tuple(sorted(days))
+
+
+def _write_days(days: tuple[tuple[int, int], ...]) -> dict[str, int]:
+    return {str(day): _cap(count) for day, count in days}
+
+
+def _read_spent(value: object) -> tuple[bool, ...]:
+    marks = _text(value)
+    if not set(marks) <= {"0", "1"}:
+        raise MisfitError("has another mark than 0 and 1")
+    return tuple(mark == "1" for mark in marks)
+
+
+def _write_spent(spent: tuple[bool, ...]) -> str | None:
+    return "".join("1" if used else "0" for used in spent) if True in spent else None
+
+
+_per_day: Final = whole(low=1)
+
+TEXTS: Final = Kind(_read_texts, list)
+
+
+def _recovery_set(*, digests: bytes, spent: tuple[bool, ...] | None, **rest: Any) -> RecoverySet:  # noqa: ANN401  # as RecoverySet
+    if len(digests) % DIGEST_BYTES or not digests:
+        raise MisfitError("is not a number of digests").inside(".digests")
+    codes = len(digests) // DIGEST_BYTES
+    if spent is not None and len(spent) != codes:
+        raise MisfitError("does not fit the digests").inside(".spent")
+    return RecoverySet(digests=digests, spent=spent or (False,) * codes, **rest)
+
+
+def _confirmed(*, authenticators: tuple[Authenticator, ...], **rest: Any) -> Confirmed:  # noqa: ANN401  # as Confirmed
+    if len({found.name for found in authenticators}) < max(len(authenticators), 1):
+        raise MisfitError("is empty or names one twice").inside(".authenticators")
+    return Confirmed(authenticators=authenticators, **rest)
+
+
+_SEALED: Final = raw(wrap=Sealed)
+_NAME: Final = Row(TEXT, DEFAULT_NAME)
+_GENERATION: Final = Row(Kind(whole(low=1).read, _cap), 1)
+
+PARAMETERS: Final = Shape(
+    Parameters,
+    type=Row(TEXT, "totp"),
+    algorithm=Row(TEXT, "SHA1"),
+    digits=Row(COUNT, 6),
+    period=Row(COUNT, 30),
+)
+_USUAL: Final = Parameters()
+
+AUTHENTICATOR: Final = Shape(
+    Authenticator,
+    id=TEXT,
+    name=_NAME,
+    parameters=Inline(PARAMETERS, _USUAL),
+    sealed=_SEALED,
+    last_counter=whole(low=-1),
+    confirmed_at=TIME,
+    last_used_at=Row(TIME, None),
+    generation=_GENERATION,
+)
+
+SETUP: Final = Shape(
+    StoredSetup,
+    id_digest=raw(length=32),
+    authenticator_id=TEXT,
+    name=_NAME,
+    parameters=Inline(PARAMETERS, _USUAL),
+    sealed=_SEALED,
+    issuer=TEXT,
+    account_name=TEXT,
+    expires_at=TIME,
+    failures=Row(FAILURES, 0),
+    copy_checked=Row(FLAG, default=False),
+    generation=_GENERATION,
+)
+
+RECOVERY: Final = Shape(
+    _recovery_set,
+    salt=raw(length=SALT_BYTES),
+    digests=raw(),
+    spent=Row(Kind(_read_spent, _write_spent), None),
+)
+
+WAITS: Final = Shape(Waits, failures=Row(FAILURES, 0), since=Row(COUNT, 0))
+
+CODE_BUDGET: Final = Shape(
+    CodeBudget,
+    waits=Row(WAITS.kind, Waits()),
+    days=Row(Kind(_read_days, _write_days), ()),
+    locked=Row(FLAG, default=False),
+)
+
+BUDGETS: Final = Shape(
+    Budgets,
+    code=Row(CODE_BUDGET.kind, CodeBudget()),
+    recovery=Row(WAITS.kind, Waits()),
+)
+
+PENDING: Final = Shape(Pending, setup=SETUP.kind)
+
+CONFIRMED: Final = Shape(
+    _confirmed,
+    authenticators=list_of(AUTHENTICATOR),
+    recovery=Row(RECOVERY.kind, None),
+    budgets=Row(BUDGETS.kind, NO_FAILURES),
+    setup=Row(SETUP.kind, None),
+)
+
+
+def take_state(tree: Tree) -> EnrollmentState:
+    """Take a state out of a document, and leave there what is not of it.
 
     Raises:
-        CorruptRecordError: It is none; says where, not what.
+        MisfitError: It is none.
     """
-    setup = document.optional("setup", _setup)
-    if "authenticators" not in document.left:
-        return Disabled() if setup is None else Pending(setup=setup)
-    authenticators = tuple(
-        _authenticator(Reader(one, f"document.authenticators[{n}]"))
-        for n, one in enumerate(document.items("authenticators"))
-    )
-    names = {one.name for one in authenticators}
-    if not authenticators or len(names) < len(authenticators):
-        raise CorruptRecordError("document.authenticators is empty or names one twice")
-    return Confirmed(
-        authenticators=authenticators,
-        recovery=_recovery(document.inner("recovery")),
-        budgets=_budgets(document.inner("budgets")),
-        setup=setup,
-    )
+    if "authenticators" in tree:
+        return CONFIRMED.take(tree)
+    return PENDING.take(tree) if "setup" in tree else Disabled()
 
 
-def _parameters(reader: Reader) -> Parameters:
-    try:
-        return Parameters(
-            type=reader.text("type"),  # type: ignore[arg-type]  # checked there
-            algorithm=reader.text("algorithm"),  # type: ignore[arg-type]  # checked there
-            digits=reader.take("digits", int),
-            period=reader.take("period", int),
-        )
-    except ValueError:
-        fault = CorruptRecordError(f"{reader.where} has impossible parameters")
-    raise fault
-
-
-def _from_parameters(parameters: Parameters) -> dict[str, object]:
-    return {
-        "type": parameters.type,
-        "algorithm": parameters.algorithm,
-        "digits": parameters.digits,
-        "period": parameters.period,
-    }
-
-
-def _authenticator(reader: Reader) -> Authenticator:
-    return Authenticator(
-        id=reader.text("id"),
-        name=reader.text("name"),
-        parameters=_parameters(reader),
-        sealed=Sealed(reader.raw("sealed")),
-        last_counter=reader.whole("last_counter", low=-1),
-        confirmed_at=reader.time("confirmed_at"),
-        last_used_at=reader.time("last_used_at") if "last_used_at" in reader.left else None,
-        generation=reader.whole("generation", low=1),
-        extra=reader.rest(),
-    )
-
-
-def _from_authenticator(one: Authenticator) -> dict[str, object]:
-    used = {} if one.last_used_at is None else {"last_used_at": one.last_used_at}
-    return {
-        **one.extra,
-        "id": one.id,
-        "name": one.name,
-        **_from_parameters(one.parameters),
-        "sealed": _base64(one.sealed.reveal()),
-        "last_counter": one.last_counter,
-        "confirmed_at": one.confirmed_at,
-        **used,
-        "generation": one.generation,
-    }
-
-
-def _setup(reader: Reader) -> Setup:
-    return Setup(
-        id_digest=reader.raw("id_digest", length=32),
-        authenticator_id=reader.text("authenticator_id"),
-        name=reader.text("name"),
-        parameters=_parameters(reader),
-        sealed=Sealed(reader.raw("sealed")),
-        issuer=reader.text("issuer"),
-        account_name=reader.text("account_name"),
-        expires_at=reader.time("expires_at"),
-        failures=reader.whole("failures"),
-        copy_checked=reader.take("copy_checked", bool),
-        generation=reader.whole("generation", low=1),
-        extra=reader.rest(),
-    )
-
-
-def _from_setup(setup: Setup) -> dict[str, object]:
-    return {
-        **setup.extra,
-        "id_digest": _base64(setup.id_digest),
-        "authenticator_id": setup.authenticator_id,
-        "name": setup.name,
-        **_from_parameters(setup.parameters),
-        "sealed": _base64(setup.sealed.reveal()),
-        "issuer": setup.issuer,
-        "account_name": setup.account_name,
-        "expires_at": setup.expires_at,
-        "failures": setup.failures,
-        "copy_checked": setup.copy_checked,
-        "generation": _count(setup.generation),
-    }
-
-
-def _recovery(reader: Reader) -> RecoverySet:
-    digests = reader.raw("digests")
-    spent = reader.text("spent")
-    if len(digests) != DIGEST_BYTES * len(spent) or not set(spent) <= {"0", "1"}:
-        raise reader.fault("spent", "does not fit the digests")
-    return RecoverySet(
-        salt=reader.raw("salt", length=SALT_BYTES),
-        digests=digests,
-        spent=tuple(mark == "1" for mark in spent),
-        extra=reader.rest(),
-    )
-
-
-def _from_recovery(recovery: RecoverySet) -> dict[str, object]:
-    return {
-        **recovery.extra,
-        "salt": _base64(recovery.salt),
-        "digests": _base64(recovery.digests),
-        "spent": "".join("1" if used else "0" for used in recovery.spent),
-    }
-
-
-def _budgets(reader: Reader) -> Budgets:
-    code = reader.inner("code")
-    recovery = reader.inner("recovery")
-    return Budgets(
-        code=CodeBudget(
-            waits=_waits(code.inner("waits")),
-            days=_days(code),
-            locked=code.take("locked", bool),
-            extra=code.rest(),
-        ),
-        recovery=_waits(recovery),
-        extra=reader.rest(),
-    )
-
-
-def _from_budgets(budgets: Budgets) -> dict[str, object]:
-    code = {
-        **budgets.code.extra,
-        "waits": _from_waits(budgets.code.waits),
-        "days": {str(day): _count(number) for day, number in budgets.code.days},
-        "locked": budgets.code.locked,
-    }
-    return {**budgets.extra, "code": code, "recovery": _from_waits(budgets.recovery)}
-
-
-def _days(reader: Reader) -> tuple[tuple[int, int], ...]:
-    days = reader.inner("days")
-    if not all(_DAY.fullmatch(day) for day in days.left):
-        raise reader.fault("days", "has a key that is no day")
-    return tuple(sorted((int(day), days.whole(day, low=1)) for day in list(days.left)))
-
-
-def _waits(reader: Reader) -> Waits:
-    return Waits(
-        failures=reader.whole("failures"), since=reader.whole("since"), extra=reader.rest()
-    )
-
-
-def _from_waits(waits: Waits) -> dict[str, object]:
-    return {**waits.extra, "failures": _count(waits.failures), "since": waits.since}
-
-
-def _count(number: int) -> int:
-    # One more than a damaged row holds may be more than is read, and nobody could get in again.
-    return min(number, LATEST)
-
-
-def _base64(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii")
+def put_state(state: EnrollmentState, tree: Tree) -> Tree:
+    """Write a state into a document."""
+    match state:
+        case Confirmed():
+            return CONFIRMED.put(state, tree)
+        case Pending():
+            return PENDING.put(state, tree)
+        case _:
+            return tree

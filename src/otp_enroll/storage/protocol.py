@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final, Protocol, runtime_checkable
 
-from otp_enroll.core.arguments import LONGEST_USER_ID
+from otp_enroll.core.typed_text import MAX_USER_ID
 from otp_enroll.errors import EnrollmentError, StorageError
 
 
@@ -34,7 +35,7 @@ class StoredEnrollment:
 FIELDS: Final = tuple(column.name for column in fields(StoredEnrollment))
 """The names of a record's fields, for columns and keys."""
 
-LENGTHS: Final = {"user_id": LONGEST_USER_ID, "revision": 32, "state": 9}
+LENGTHS: Final = {"user_id": MAX_USER_ID, "revision": 32, "state": 9}
 """How many characters a field has at most. A document may be of any length."""
 
 
@@ -213,3 +214,40 @@ class Unencrypted:
     def needs_reseal(self, sealed: bytes) -> bool:  # noqa: ARG002  # there is no newer key
         """Never."""
         return False
+
+
+def require_methods(value: object, what: str, methods: Sequence[str]) -> None:
+    """Refuse a value that lacks a method, and a class where an instance belongs.
+
+    Raises:
+        TypeError: It is one or the other; the message says what to pass.
+    """
+    if isinstance(value, type):
+        raise TypeError(f"the {what} is a class: pass an instance, {value.__name__}(...)")
+    for method in methods:
+        if not callable(getattr(value, method, None)):
+            raise TypeError(f"the {what} has no method {method}")
+
+
+def check_store(store: object, *, joined: bool, awaited: bool) -> None:
+    """Refuse a store that cannot serve when an enroller is built, not at a login.
+
+    Raises:
+        TypeError: It lacks a method or ``joined``, or is of the other flavour.
+        ValueError: It is joined and must not be, or the reverse.
+    """
+    require_methods(store, "store", ("load", "save", "delete"))
+    found: object = getattr(store, "joined", None)
+    if not isinstance(found, bool):
+        raise TypeError("the store has no attribute joined that is True or False")
+    if found and not joined:
+        raise ValueError(
+            "this store is joined to a transaction of the app, which could take a judged code "
+            "back: build the enroller on a store over an engine, a pool or a path, and pass this "
+            "one to using()"
+        )
+    if joined and not found:
+        raise ValueError("this store commits by itself: using() takes a joined one")
+    load = inspect.unwrap(store.load)  # type: ignore[attr-defined]  # checked above
+    if inspect.iscoroutinefunction(load) != awaited:
+        raise TypeError(f"this store is for {'Enroller' if awaited else 'AsyncEnroller'}")

@@ -8,7 +8,14 @@ from dataclasses import replace
 
 from otp_enroll.core.recovery import RecoverySet
 from otp_enroll.core.secret import Sealed
-from otp_enroll.core.states import Authenticator, Confirmed, Disabled, Enrollment, Pending, Setup
+from otp_enroll.core.states import (
+    Authenticator,
+    Confirmed,
+    Disabled,
+    EnrollmentState,
+    Pending,
+    StoredSetup,
+)
 from otp_enroll.policy import Parameters
 from otp_enroll.storage import codec
 from otp_enroll.storage.protocol import StoredEnrollment
@@ -183,8 +190,8 @@ async def documents_of_the_library_return(kit: Kit) -> None:
         require(read == state, f"a {type(state).__name__} state was read as another one")
 
 
-def _states() -> tuple[Enrollment, ...]:
-    setup = Setup(
+def _states() -> tuple[EnrollmentState, ...]:
+    setup = StoredSetup(
         id_digest=bytes(range(32)),
         authenticator_id="0" * 32,
         name="گوشی",

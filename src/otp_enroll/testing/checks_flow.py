@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, cast
 
+from otp_enroll.async_enroller import AsyncEnroller
 from otp_enroll.core.proofs import Override
 from otp_enroll.display.setup import Confirmation, Setup
-from otp_enroll.enroller import AsyncEnroller, Enroller
+from otp_enroll.enroller import Enroller
 from otp_enroll.errors import EnrollmentError, WrongCodeError
 from otp_enroll.policy import Policy
 from otp_enroll.storage import codec
@@ -146,7 +147,7 @@ async def guesses_have_a_limit(kit: Kit) -> None:
     accepted = _accepted(answers)
     require(not accepted, f"a wrong code was accepted {len(accepted)} times")
     judged = [type(answer) for answer in answers].count(WrongCodeError)
-    free = Policy().budget.free
+    free = Policy().budget.free_attempts
     require(judged == free, f"{judged} of {len(answers)} wrong codes were judged, not {free}")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from otp_enroll.attempt import FIRST_PAUSE, LONGEST_PAUSE, TRIES
+from otp_enroll.attempt import FIRST_PAUSE, MAX_PAUSE, MAX_TRIES
 from otp_enroll.storage.protocol import StoredEnrollment
 from otp_enroll.testing.handles import Handle
 from otp_enroll.testing.kit import (
@@ -129,7 +129,7 @@ async def _increment(handle: Handle, user_id: str) -> None:
         later = replace(found, revision=new_revision(), document=document)
         if await handle.save(later, expected=found.revision) is True:
             return
-        longest = min(FIRST_PAUSE * 2.0 ** (tried % TRIES), LONGEST_PAUSE)
+        longest = min(FIRST_PAUSE * 2.0 ** (tried % MAX_TRIES), MAX_PAUSE)
         await asyncio.sleep(longest * secrets.randbelow(1000) / 1000)
     raise AssertionError(f"an update was refused {_MOST_REFUSALS} times in a row: a livelock")
 

@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pytest
+from otp_enroll.core.decision import Decision
+from otp_enroll.settings import Settings
 
 from otp_enroll import AsyncEnroller, StoredEnrollment
-from otp_enroll import Setup as Shown
+from otp_enroll import StoredSetup as Shown
 from otp_enroll.attempt import Attempt, Write, storage_errors
 from otp_enroll.core import judging, setups, transitions
 from otp_enroll.core.budget import Waits
-from otp_enroll.core.decision import Decision
 from otp_enroll.core.judging import Judged
 from otp_enroll.core.proofs import prove
 from otp_enroll.core.secret import Secret
-from otp_enroll.core.states import Setup
+from otp_enroll.core.states import StoredSetup
 from otp_enroll.errors import UnreadableSecretError, WrongCodeError
-from otp_enroll.settings import Settings
 from proof.interleavings.prover import Prover
 from proof.interleavings.starts import secrets_in
 from proof.interleavings.world import LOAD, Call, Row, SuspendingStore, World, ask
@@ -195,7 +195,7 @@ def _sealed_for_nobody(self: Settings, secret: Secret, user_id: str, name: str) 
 
 
 def _a_day_from_the_last_one(self: Waits, now: int, budget: Any) -> int | None:
-    return None if self.failures < budget.free else self.since + 86_400
+    return None if self.failures < budget.free_attempts else self.since + 86_400
 
 
 _OPEN: Final = Settings.open
@@ -310,7 +310,7 @@ PLANTED: Final[Mapping[str, Planted]] = {
         faults=True,
     ),
     "any setup id will do": Planted(
-        _patched(Setup, "is_named_by", lambda *_: True),
+        _patched(StoredSetup, "is_named_by", lambda *_: True),
         "disabled: begin > confirm/own | begin",
         _law("setup_is_its_holders"),
     ),

@@ -10,8 +10,8 @@ from otp_enroll.core.states import (
     Authenticator,
     Confirmed,
     Disabled,
-    Enrollment,
-    Setup,
+    EnrollmentState,
+    StoredSetup,
     is_confirmed,
     setup_of,
 )
@@ -30,11 +30,11 @@ class Seen:
 
     def __init__(self, row: Row) -> None:
         self.row = row
-        self.enrollment: Enrollment = Disabled() if row is None else codec.decode(row)[0]
+        self.enrollment: EnrollmentState = Disabled() if row is None else codec.decode(row)[0]
         self.confirmed: Confirmed | None = (
             self.enrollment if is_confirmed(self.enrollment) else None
         )
-        self.setup: Setup | None = setup_of(self.enrollment)
+        self.setup: StoredSetup | None = setup_of(self.enrollment)
         self.secrets = {} if row is None else dict(secrets_in(row.document, USER))
         self.authenticators: dict[str, Authenticator] = (
             {one.id: one for one in self.confirmed.authenticators} if self.confirmed else {}

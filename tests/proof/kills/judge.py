@@ -26,7 +26,9 @@ from proof.kills.journal import ACCEPTED, Op, Typed
 from proof.kills.model import PERIOD, Account, possible
 from proof.kills.stored import Stored, differences, fenced, read
 
-PATIENT: Final = Policy(budget=AttemptBudget(free=10, lock_after=100, lock_after_in_30_days=1000))
+PATIENT: Final = Policy(
+    budget=AttemptBudget(free_attempts=10, lock_after=100, lock_after_in_30_days=1000)
+)
 """The judge's: waits come later, so that it can ask what the workers had to wait for."""
 
 DAMAGE: Final = {"AdapterError", "CorruptRecordError", "RecordTooNewError", "UnreadableSecretError"}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from otp_enroll import StoredEnrollment
 from otp_enroll.core.recovery import RecoverySet
 from otp_enroll.core.secret import Sealed, Secret, SetupId
-from otp_enroll.core.states import Confirmed, Setup, is_confirmed, setup_of
+from otp_enroll.core.states import Confirmed, StoredSetup, is_confirmed, setup_of
 from otp_enroll.core.typed_text import read_code
 from otp_enroll.storage.codec import decode, seal_context
 from otp_enroll.storage.protocol import EnrollmentStore
@@ -30,7 +30,7 @@ class Stored:
 
     record: StoredEnrollment | None = None
     confirmed: Confirmed | None = None
-    setup: Setup | None = None
+    setup: StoredSetup | None = None
     phones: tuple[Phone, ...] = ()
     staged_key: str = ""
 

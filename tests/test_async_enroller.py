@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from helpers.flows import USER, VOUCHED
 from otp_enroll import (
     AsyncEnroller,
     Confirmation,
     Enroller,
-    Override,
     RecoveryCodes,
     Setup,
     StoredEnrollment,
@@ -29,9 +29,6 @@ from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.memory import AsyncMemoryStore, MemoryStore
 from otp_enroll.storage.sqlite import AsyncSQLiteStore
 from otp_enroll.testing import FakeAuthenticator, FrozenClock
-
-USER = "user-42"
-VOUCHED = Override(actor="help desk", reason="re-authenticated")
 
 
 class Awaited:
@@ -107,6 +104,20 @@ def test_every_verb_works_awaited(kind: str, tmp_path: Path) -> None:
             assert type(it.told[-1]).__name__ == "EnrollmentErased"
 
     asyncio.run(life())
+
+
+def test_flavours_have_the_same_verbs_and_signatures() -> None:
+    """Enroller and AsyncEnroller differ in the awaiting alone."""
+    plain = dict(inspect.getmembers(Enroller, inspect.isfunction))
+    awaited = dict(inspect.getmembers(AsyncEnroller, inspect.isfunction))
+    assert set(plain) == set(awaited)
+    for name, function in plain.items():
+        if name in {"__init__", "_ids", "_admitted", "using"}:
+            continue
+        assert inspect.iscoroutinefunction(awaited[name]), name
+        assert inspect.signature(function) == inspect.signature(awaited[name]), name
+    parameters = [list(inspect.signature(f.__init__).parameters) for f in (Enroller, AsyncEnroller)]
+    assert parameters[0] == parameters[1]
 
 
 def test_refused_save_waits_without_a_block(tmp_path: Path) -> None:
@@ -381,3 +392,37 @@ def test_both_flavours_log_a_listener_that_raises(caplog: pytest.LogCaptureFixtu
         assert record.name == "otp_enroll"
         assert record.getMessage() == "on_event raised; what it was told of stands"
         assert record.exc_info is not None
+
+
+def test_awaited_view_does_what_its_twin_does() -> None:
+    """Begin to erase over an async joined store, with the events told on demand."""
+
+    class Joined(AsyncMemoryStore):
+        joined = True
+
+    told: list[str] = []
+
+    async def listen(event: Any) -> None:
+        told.append(type(event).__name__)
+
+    async def run() -> None:
+        enroller = AsyncEnroller(
+            AsyncMemoryStore(), issuer="Exir", cipher=Unencrypted(), on_event=listen
+        )
+        view = enroller.using(Joined())
+        setup = await view.begin(USER, account_name="sara")
+        assert (await view.status(USER)).state == "pending"
+        await view.cancel(USER, setup_id=setup.id)
+        with pytest.raises(errors.NotEnrolledError):
+            await view.rename(USER, "default", "phone")
+        with pytest.raises(ValueError, match="verify first"):
+            await view.begin(USER, account_name="sara", proof="123456")
+        await view.erase(USER, proof=VOUCHED)
+        assert told == []
+        assert len(view.events) == 4
+        await view.deliver_events()
+        assert told == ["SetupBegun", "SetupCancelled", "OverrideUsed", "EnrollmentErased"]
+        with pytest.raises(ValueError, match="joined one"):
+            enroller.using(AsyncMemoryStore())
+
+    asyncio.run(run())

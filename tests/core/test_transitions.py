@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 
-from otp_enroll import Override, errors
+from helpers.flows import USER, VOUCHED, wrong_for
+from otp_enroll import errors
 from otp_enroll.core.states import Phase, phase_of
 from otp_enroll.core.transitions import TRANSITIONS, Cell
 from otp_enroll.storage import codec
 from otp_enroll.testing import FakeAuthenticator
 
-USER = "user-42"
-VOUCHED = Override(actor="help desk", reason="re-authenticated")
 NO_SETUP = "x" * 43
 
 CELLS = [
@@ -168,7 +167,8 @@ def test_exhausted_setup_leads_where_the_table_says(
 ) -> None:
     """Ten wrong codes lead to the cell's phase, and nine leave it as it was."""
     account = make_account(phase)
-    wrong = wrong_for(account)
+    assert account.new_phone is not None
+    wrong = wrong_for(account.new_phone)
     for _ in range(9):
         with pytest.raises(errors.WrongCodeError):
             account.enroller.confirm(USER, wrong, setup_id=account.setup_id)
@@ -178,13 +178,6 @@ def test_exhausted_setup_leads_where_the_table_says(
     assert TRANSITIONS["confirm"][phase].exhausted is account.phase()
     with pytest.raises(errors.NotPendingError):
         account.enroller.confirm(USER, wrong, setup_id=account.setup_id)
-
-
-def wrong_for(account: Account) -> str:
-    """Return six digits that the staged authenticator does not show these minutes."""
-    assert account.new_phone is not None
-    near = {account.new_phone.code(offset) for offset in range(-12, 13)}
-    return next(code for code in (f"{n:06d}" for n in range(100)) if code not in near)
 
 
 @pytest.mark.requirement("R-41", "R-52")

@@ -1,0 +1,184 @@
+"""The verbs of a confirmed account: Verify, Disable, RegenerateRecoveryCodes, Rename."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import ClassVar, cast
+
+from otp_enroll import events
+from otp_enroll.core.confirm import issue_recovery_codes
+from otp_enroll.core.judging import judge
+from otp_enroll.core.proofs import Proving, Verification, secrets_for
+from otp_enroll.core.recovery import CodesShown
+from otp_enroll.core.secret import Sealed
+from otp_enroll.core.states import Authenticator, Confirmed, Disabled, EnrollmentState, aware
+from otp_enroll.core.typed_text import MAX_PURPOSE, TypedCode, check_text, clean_name
+from otp_enroll.core.verb import METHODS, AccountVerb, Decision, Draws, World
+from otp_enroll.errors import NameTakenError, UnknownAuthenticatorError
+
+
+def check_accept(accept: object) -> tuple[str, ...]:
+    """Check which kinds of code a page takes: one of the two, or both."""
+    if accept is METHODS:
+        return METHODS
+    if isinstance(accept, str) or not isinstance(accept, Collection):
+        raise TypeError("accept must be a collection of methods")
+    given = cast("Collection[object]", accept)
+    methods = tuple(method for method in METHODS if method in given)
+    if not methods or len(methods) != len(given):
+        raise ValueError(f"accept must have one or both of {', '.join(METHODS)}")
+    return methods
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify(AccountVerb[Verification]):
+    """Judge a code, and spend it. A staged setup's codes never count."""
+
+    name: ClassVar[str] = "verify"
+
+    code: TypedCode
+    purpose: str
+    accept: Collection[str] = METHODS
+
+    def check(self) -> None:
+        """As ``Verb.check``."""
+        AccountVerb.check(self)
+        self._set("purpose", check_text(self.purpose, "purpose", MAX_PURPOSE))
+        self._set("accept", check_accept(self.accept))
+
+    @property
+    def typed(self) -> TypedCode:
+        """The code."""
+        return self.code
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """The kinds that the page takes."""
+        return check_accept(self.accept)
+
+    @property
+    def spent_for(self) -> str:
+        """What the caller wants the code for."""
+        return self.purpose
+
+    def to_open(self, state: EnrollmentState) -> Iterable[tuple[str, Sealed]]:
+        """Open what the code is judged against."""
+        return secrets_for(self.code, state)
+
+    def on_account(self, account: Confirmed, world: World) -> Decision[Verification]:
+        """Judge the code."""
+        judged = judge(account, self.code, self, world)
+        if isinstance(judged, Decision):
+            return judged
+        verification = Verification(
+            user_id=self.user_id,
+            purpose=self.purpose,
+            method=judged.method,
+            authenticator=judged.authenticator,
+            recovery_codes_left=judged.account.recovery_codes_left,
+            locked=judged.account.budgets.code.locked,
+            at=aware(world.now),
+        )
+        return Decision(verification, judged.account, judged.events, judged.changed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disable(Proving[None], AccountVerb[None]):
+    """Remove one authenticator or all; removing the last one disables OTP."""
+
+    name: ClassVar[str] = "disable"
+
+    authenticator: str | None = None
+
+    def check(self) -> None:
+        """As ``Verb.check``."""
+        Proving.check(self)
+        if self.authenticator is not None:
+            self._set("authenticator", clean_name(self.authenticator, "authenticator"))
+
+    def on_account(self, account: Confirmed, world: World) -> Decision[None]:
+        """Remove what the proof allows to remove."""
+        if self.authenticator is not None:
+            _require_named(account, self.authenticator)
+        judged = self.prove(account, world)
+        if isinstance(judged, Decision):
+            return judged
+        account = judged.account
+        kept = tuple(
+            found
+            for found in account.authenticators
+            if self.authenticator not in {None, found.name}
+        )
+        if not kept:
+            off = events.EnrollmentDisabled(**self.stamp(world), names=account.names)
+            return Decision(None, Disabled(), (*judged.events, off), changed=True)
+        (removed,) = (found for found in account.authenticators if found not in kept)
+        setup = account.setup
+        if setup is not None and setup.name == self.authenticator:
+            setup = None
+        gone = events.AuthenticatorRemoved(**self.stamp(world, removed))
+        after = replace(account, authenticators=kept, setup=setup)
+        return Decision(None, after, (*judged.events, gone), changed=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegenerateRecoveryCodes(Proving[CodesShown], AccountVerb[CodesShown]):
+    """Make a new set of recovery codes, which voids the old one.
+
+    None of the old set is a proof: a lost reply would leave the owner without the old codes and
+    without the new ones.
+    """
+
+    name: ClassVar[str] = "regenerate_recovery_codes"
+    draws: ClassVar[Draws] = "recovery"
+    takes_recovery_codes: ClassVar[bool] = False
+
+    def on_account(self, account: Confirmed, world: World) -> Decision[CodesShown]:
+        """Issue the new set."""
+        judged = self.prove(account, world)
+        if isinstance(judged, Decision):
+            return judged
+        after, codes, issued = issue_recovery_codes(judged.account, self, world)
+        return Decision(codes, after, (*judged.events, issued), changed=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rename(AccountVerb[None]):
+    """Rename an authenticator; a staged replacement of it follows."""
+
+    name: ClassVar[str] = "rename"
+
+    authenticator: str
+    new_name: str
+
+    def check(self) -> None:
+        """As ``Verb.check``."""
+        AccountVerb.check(self)
+        self._set("authenticator", clean_name(self.authenticator, "authenticator"))
+        self._set("new_name", clean_name(self.new_name, "new_name"))
+
+    def on_account(self, account: Confirmed, world: World) -> Decision[None]:
+        """Give the authenticator a name that no other has."""
+        old = _require_named(account, self.authenticator)
+        if self.new_name == old.name:
+            return Decision(None)
+        setup = account.setup
+        if self.new_name in (*account.names, setup and setup.name):
+            raise NameTakenError(account.names)
+        if setup is not None and setup.name == old.name:
+            setup = replace(setup, name=self.new_name)
+        new = replace(old, name=self.new_name)
+        renamed = tuple(new if found is old else found for found in account.authenticators)
+        return Decision(
+            None,
+            replace(account, authenticators=renamed, setup=setup),
+            (events.AuthenticatorRenamed(**self.stamp(world, new), old_name=old.name),),
+        )
+
+
+def _require_named(account: Confirmed, name: str) -> Authenticator:
+    found = account.find_named(name)
+    if found is None:
+        raise UnknownAuthenticatorError
+    return found

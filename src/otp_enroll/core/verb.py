@@ -1,0 +1,255 @@
+"""What every verb has: its checked arguments, all it may know (World), all it says (Decision).
+
+A verb is one class. An instance that exists is well-formed: wrong arguments are refused when it is
+made, malformed text before anything is loaded. ``transitions.decide`` runs it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Final, Generic, Literal, TypeVar
+
+from otp_enroll import errors
+from otp_enroll.core import states
+from otp_enroll.core.recovery import FreshRecovery
+from otp_enroll.core.secret import NOT_A_SETUP_ID, FreshSetup, Sealed, Secret, SetupId
+from otp_enroll.core.states import Authenticator, Confirmed, EnrollmentState, StoredSetup
+from otp_enroll.core.typed_text import MAX_USER_ID, TypedCode, check_context, check_text
+from otp_enroll.events import Event, Stamp
+from otp_enroll.policy import Policy
+
+Draws = Literal["nothing", "setup", "recovery"]
+
+METHODS: Final = ("code", "recovery_code")
+
+AnswerT_co = TypeVar("AnswerT_co", covariant=True)
+FreshT = TypeVar("FreshT", FreshSetup, FreshRecovery)
+Opened = Secret | errors.UnreadableSecretError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """All that a verb may know besides its own arguments and the state.
+
+    Attributes:
+        now: The one reading of the clock, in Unix seconds.
+        changed_at: When the account last changed, in Unix seconds; 0 if never.
+        policy: The app's policy.
+        issuer: The app's name for new setups.
+        opened: Secrets by authenticator id, or why the cipher could not open them.
+        fresh: Random material, for the verbs that need it.
+    """
+
+    now: int
+    changed_at: int
+    policy: Policy
+    issuer: str
+    opened: Mapping[str, Opened] = field(default_factory=dict[str, Opened])
+    fresh: FreshSetup | FreshRecovery | None = None
+
+    def secret(self, authenticator_id: str) -> Secret:
+        """Return an opened secret.
+
+        Raises:
+            UnreadableSecretError: The cipher could not open it.
+        """
+        opened = self.opened[authenticator_id]
+        if isinstance(opened, errors.UnreadableSecretError):
+            raise opened
+        return opened
+
+    def require_keys(self) -> None:
+        """Make sure that all secrets were opened, and the fresh one sealed, before any is used."""
+        for authenticator_id in self.opened:
+            self.secret(authenticator_id)
+        if isinstance(self.fresh, FreshSetup):
+            self.fresh.require_sealed()
+
+    def drawn(self, kind: type[FreshT]) -> FreshT:
+        """Return the random material of a verb that needs it."""
+        if not isinstance(self.fresh, kind):
+            raise TypeError(f"this verb needs a {kind.__name__}")
+        return self.fresh
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[AnswerT_co]):
+    """What a verb decided. Nothing has happened yet: the write comes first.
+
+    Attributes:
+        outcome: The answer, or the refusal to raise once the write is committed.
+        state: The next state, or ``None`` where nothing is to be written.
+        events: What happened, for the listener, once the write is committed.
+        changed: Whether this moves ``changed_at``.
+        erases: Whether the row is to be deleted.
+    """
+
+    outcome: AnswerT_co | errors.EnrollmentError
+    state: EnrollmentState | None = None
+    events: tuple[Event, ...] = ()
+    changed: bool = False
+    erases: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb(ABC, Generic[AnswerT_co]):
+    """What one call asks for, with its arguments checked and what was typed redacted.
+
+    Attributes:
+        name: The row of the transition table, and the purpose of a typed proof.
+        draws: What random material the verb needs.
+        loads: Whether it needs the record; erasing takes whatever is there.
+        sees_expired: Whether it speaks of an expired setup instead of passing over it.
+        reseals: Whether it wants the secrets opened that another key sealed, and no others.
+    """
+
+    name: ClassVar[str]
+    draws: ClassVar[Draws] = "nothing"
+    loads: ClassVar[bool] = True
+    sees_expired: ClassVar[bool] = False
+    reseals: ClassVar[bool] = False
+
+    user_id: str
+    context: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    @abstractmethod
+    def decide(self, state: EnrollmentState, world: World) -> Decision[AnswerT_co]:
+        """Decide on a state in which the table allows the verb.
+
+        Raises:
+            EnrollmentError: A refusal that writes nothing and that no event reports.
+        """
+
+    def check(self) -> None:
+        """Check the arguments.
+
+        Raises:
+            TypeError: A wrong type.
+            ValueError: An impossible value.
+        """
+        self._set("user_id", check_text(self.user_id, "user_id", MAX_USER_ID))
+        self._set("context", check_context(self.context))
+        typed = self.typed
+        if typed is not None and typed.kind == "not text":
+            raise TypeError("a code must be a str")
+
+    def _set(self, name: str, value: object) -> None:
+        if getattr(self, name) is not value:
+            object.__setattr__(self, name, value)
+
+    @property
+    def typed(self) -> TypedCode | None:
+        """The code that will be judged, if one was typed."""
+        return None
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """The kinds of code that may be typed."""
+        return METHODS
+
+    def refuse_malformed(self, digits: int) -> None:
+        """Refuse text that cannot be what is asked for, before anything is loaded.
+
+        Raises:
+            MalformedCodeError: With the number of digits that the policy's codes have, if it is
+                a code that is asked for.
+        """
+        typed, accepted = self.typed, self.accepted
+        if typed is None or typed.kind in accepted:
+            return
+        expected = accepted[0] if len(accepted) == 1 else "either"
+        raise errors.MalformedCodeError(expected, None if expected == "recovery_code" else digits)
+
+    def to_open(self, state: EnrollmentState) -> Iterable[tuple[str, Sealed]]:  # noqa: ARG002  # others look at it
+        """Return (authenticator id, sealed secret) of each secret that the verb needs."""
+        return ()
+
+    @property
+    def spent_for(self) -> str:
+        """What a code is spent for, as events say it."""
+        return self.name
+
+    @property
+    def actor(self) -> str | None:
+        """Who acts, if the app said so."""
+        return (self.context or {}).get("actor")
+
+    def stamp(self, world: World, about: Authenticator | StoredSetup | None = None) -> Stamp:
+        """Return what an event of this verb says, about one authenticator where there is one."""
+        name = about_id = None
+        if about is not None:
+            name = about.name
+            about_id = about.authenticator_id if isinstance(about, StoredSetup) else about.id
+        return {
+            "time": states.aware(world.now),
+            "user_id": self.user_id,
+            "authenticator": name,
+            "authenticator_id": about_id,
+            "purpose": self.spent_for,
+            "actor": self.actor,
+            "context": dict(self.context or {}),
+        }
+
+
+class AccountVerb(Verb[AnswerT_co]):
+    """A verb of a confirmed account."""
+
+    __slots__ = ()
+
+    def decide(self, state: EnrollmentState, world: World) -> Decision[AnswerT_co]:
+        """Decide on a confirmed account; any other is ``NotEnrolledError``."""
+        if not states.is_confirmed(state):
+            raise errors.NotEnrolledError
+        return self.on_account(state, world)
+
+    @abstractmethod
+    def on_account(self, account: Confirmed, world: World) -> Decision[AnswerT_co]:
+        """Decide on the account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupVerb(Verb[AnswerT_co]):
+    """A verb for the holder of the live setup's id. A wrong or old id costs and voids nothing."""
+
+    sees_expired: ClassVar[bool] = True
+
+    setup_id: SetupId
+
+    def check(self) -> None:
+        """As ``Verb.check``."""
+        Verb.check(self)
+        if self.setup_id is NOT_A_SETUP_ID:
+            raise TypeError("setup_id must be a str")
+
+    def to_open(self, state: EnrollmentState) -> Iterable[tuple[str, Sealed]]:
+        """Open the setup's secret."""
+        setup = states.setup_of(state)
+        return () if setup is None else ((setup.authenticator_id, setup.sealed),)
+
+    def decide(self, state: EnrollmentState, world: World) -> Decision[AnswerT_co]:
+        """Decide on the setup that the id names.
+
+        Raises:
+            NotPendingError: There is none.
+            SetupSupersededError: Another one is live, or expired.
+            SetupExpiredError: Its time is over.
+        """
+        setup = states.setup_of(state)
+        if setup is None:
+            raise errors.NotPendingError
+        if not setup.is_named_by(self.setup_id, self.user_id):
+            raise errors.SetupSupersededError
+        if setup.is_expired(world.now):
+            raise errors.SetupExpiredError
+        return self.on_setup(state, setup, world)
+
+    @abstractmethod
+    def on_setup(
+        self, state: EnrollmentState, setup: StoredSetup, world: World
+    ) -> Decision[AnswerT_co]:
+        """Decide on the live setup."""

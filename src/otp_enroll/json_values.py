@@ -1,0 +1,125 @@
+"""What ``to_dict`` and ``from_dict`` share: facts as JSON values, read back by declared type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Final, TypeVar, cast
+
+Json = str | int | bool | list[str] | dict[str, str] | None
+"""What a fact becomes. Times are ISO 8601 with their offset from UTC."""
+
+T = TypeVar("T")
+
+
+def to_json(value: object) -> Json:
+    """Return a fact as a JSON value: a time as ISO 8601, a tuple as a list."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, tuple):
+        return list(cast("tuple[str, ...]", value))
+    if isinstance(value, dict):
+        return dict(cast("dict[str, str]", value))
+    return cast("Json", value)
+
+
+def from_json(annotations: Mapping[str, str], data: object, what: str) -> dict[str, object]:
+    """Read facts by the annotations of their class, each checked; other keys are ignored.
+
+    Args:
+        annotations: Type annotations by name, as the source spells them.
+        data: What ``to_dict`` returned, perhaps on its way through JSON.
+        what: What to call it in an error.
+
+    Raises:
+        TypeError: Not a mapping.
+        ValueError: A fact is missing, or not of its type; the message does not show it.
+    """
+    if not isinstance(data, Mapping):
+        raise TypeError(f"{what} must be a mapping")
+    given = cast("Mapping[str, object]", data)
+    return {name: _read(kind, given, name, what) for name, kind in annotations.items()}
+
+
+def by_code(kinds: Iterable[type[T]], data: object, what: str) -> type[T]:
+    """Return the class whose ``code`` a dict names.
+
+    Raises:
+        TypeError: Not a mapping.
+        ValueError: No class has that code.
+    """
+    if not isinstance(data, Mapping):
+        raise TypeError(f"{what} must be a mapping")
+    code = cast("Mapping[str, object]", data).get("code")
+    for kind in kinds:
+        if kind.__dict__.get("code") == code:
+            return kind
+    raise ValueError(f"{what} has no code that is known here")
+
+
+def with_subclasses(kind: type[T]) -> Iterator[type[T]]:
+    """Yield a class and all classes that inherit from it, an app's own among them."""
+    yield kind
+    for inner in kind.__subclasses__():
+        yield from with_subclasses(inner)
+
+
+def _read(kind: str, given: Mapping[str, object], name: str, what: str) -> object:
+    value = given.get(name)
+    optional = kind.endswith(" | None")
+    if value is None and optional:
+        return None
+    read = _READERS[kind.removesuffix(" | None")]
+    fact = read(value)
+    if fact is None:
+        raise ValueError(f"{what} has no {name} that could be one")
+    return fact
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _time(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        # Python 3.10 does not read the Z that JavaScript writes.
+        time = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return time if time.utcoffset() is not None else None
+
+
+def _texts(value: object) -> tuple[str, ...] | None:
+    if not isinstance(value, (list, tuple)):
+        return None
+    texts = tuple(cast("Iterable[object]", value))
+    return cast("tuple[str, ...]", texts) if all(isinstance(t, str) for t in texts) else None
+
+
+def _context(value: object) -> dict[str, str] | None:
+    if not isinstance(value, dict):
+        return None
+    items = cast("dict[object, object]", value)
+    if not all(isinstance(key, str) and isinstance(text, str) for key, text in items.items()):
+        return None
+    return dict(cast("dict[str, str]", items))
+
+
+_READERS: Final[Mapping[str, Callable[[object], object]]] = {
+    "str": _text,
+    "int": _whole,
+    "bool": _flag,
+    "datetime": _time,
+    "tuple[str, ...]": _texts,
+    "dict[str, str]": _context,
+}

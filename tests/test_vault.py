@@ -1,0 +1,181 @@
+"""Sealing, opening and resealing secrets, with keys that are lost, and the source of randomness."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from helpers.ciphers import BadCipher, Rotating, Unsure
+from helpers.flows import USER, VOUCHED, Make, build, confirmed_of, wrong_for
+from otp_enroll import errors
+from otp_enroll.storage.memory import MemoryStore
+
+
+@pytest.mark.requirement("R-01")
+@pytest.mark.regression_of("B-40")
+def test_injected_bytes_are_the_only_randomness(flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every other source broken the flow works on the injected one, and is repeatable."""
+    import os  # noqa: PLC0415  # broken here alone
+    import random  # noqa: PLC0415  # the same
+    import secrets  # noqa: PLC0415  # the same
+
+    def broken(*args: object) -> Any:
+        raise AssertionError("another source of randomness was used")
+
+    for module, names in (
+        (random, ("random", "randbytes")),
+        (secrets, ("token_bytes",)),
+        (os, ("urandom",)),
+    ):
+        for name in names:
+            monkeypatch.setattr(module, name, broken)
+
+    def life() -> list[str]:
+        drawn = iter(range(1, 100))
+        store = MemoryStore()
+        enroller = build(store, flow, random_bytes=lambda length: bytes([next(drawn)]) * length)
+        setup = enroller.begin(USER, account_name="sara")
+        confirmation = enroller.confirm(USER, flow.phone(setup).code(), setup_id=setup.id)
+        return [setup.key, setup.id, *(confirmation.recovery_codes or ())]
+
+    assert life() == life()
+
+
+@pytest.mark.regression_of("B-40")
+@pytest.mark.parametrize("short", [b"", b"\1" * 10, bytearray(20), "x" * 20])
+def test_short_read_of_randomness_is_an_error(short: Any, flow: Any) -> None:
+    """A source that gives fewer bytes, or something else, makes no secret."""
+    enroller = build(MemoryStore(), flow, random_bytes=lambda length: short)
+    with pytest.raises(ValueError, match="random_bytes must return exactly"):
+        enroller.begin(USER, account_name="sara")
+    assert enroller.status(USER).state == "disabled"
+
+
+@pytest.mark.regression_of("B-38")
+@pytest.mark.parametrize("returned", [RuntimeError("boom"), None, "text", 7])
+def test_cipher_that_cannot_seal_makes_no_setup(returned: Any, flow: Any) -> None:
+    """A secret that cannot be sealed is not stored, and not shown."""
+    enroller = build(MemoryStore(), flow, cipher=BadCipher(seal=returned))
+    with pytest.raises(errors.UnreadableSecretError):
+        enroller.begin(USER, account_name="sara")
+    assert enroller.status(USER).state == "disabled"
+
+
+def test_begin_without_a_proof_seals_nothing(flow: Any) -> None:
+    """A refused begin says why it is refused, also when the cipher could not seal."""
+    flow.enroll()
+    enroller = flow.another(cipher=BadCipher(seal=RuntimeError("boom")))
+    with pytest.raises(errors.ProofRequiredError):
+        enroller.begin(USER, account_name="sara")
+
+
+@pytest.mark.requirement("R-62")
+@pytest.mark.regression_of("B-38")
+@pytest.mark.parametrize(
+    ("verb", "returned"),
+    [
+        ("open", RuntimeError("boom")),
+        ("open", None),
+        ("open", "a text of twenty let"),
+        ("open", b"too short"),
+    ],
+)
+def test_cipher_that_cannot_open_judges_nothing(verb: str, returned: Any, flow: Any) -> None:
+    """Whatever the cipher does wrong, a right code is an error and is not spent."""
+    phone, _ = flow.enroll()
+    stored = flow.store.load(USER)
+    broken = flow.another(cipher=BadCipher(**{verb: returned}))
+    with pytest.raises(errors.UnreadableSecretError):
+        broken.verify(USER, phone.code())
+    assert flow.store.load(USER) == stored
+    flow.enroller.verify(USER, phone.code())
+
+
+@pytest.mark.requirement("R-62")
+@pytest.mark.regression_of("B-38", "B-39")
+def test_lost_key_is_an_error_and_never_shuts_the_way_back(flow: Any) -> None:
+    """With the key lost no code is judged or counted, and recovery code, begin and confirm work."""
+    phone, confirmation = flow.enroll()
+    lost = {confirmed_of(flow).authenticators[0].sealed.reveal()}
+
+    class LosingCipher:
+        def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
+            return b"\0" + plaintext
+
+        def open(self, sealed: bytes, *, context: bytes) -> bytes:
+            if sealed in lost:
+                raise KeyError("2025")
+            return sealed[1:]
+
+        def needs_reseal(self, sealed: bytes) -> bool:
+            return False
+
+    enroller = flow.another(cipher=LosingCipher())
+    stored = flow.store.load(USER)
+    for code in (phone.code(), wrong_for(phone)):
+        with pytest.raises(errors.UnreadableSecretError) as refusal:
+            enroller.verify(USER, code)
+        assert isinstance(refusal.value.__cause__, KeyError)
+    assert flow.store.load(USER) == stored
+    assert enroller.status(USER).state == "confirmed"
+    verification = enroller.verify(USER, confirmation.recovery_codes[0])
+    setup = enroller.begin(USER, account_name="sara", proof=verification)
+    new = flow.phone(setup)
+    enroller.confirm(USER, new.code(), setup_id=setup.id)
+    enroller.verify(USER, new.code(1))
+
+
+@pytest.mark.regression_of("B-38")
+@pytest.mark.parametrize(
+    "broken", [{"needs_reseal": RuntimeError("boom")}, {"needs_reseal": True, "seal": None}]
+)
+def test_failed_resealing_on_the_way_fails_no_login(broken: dict[str, Any], flow: Any) -> None:
+    """That a secret cannot be sealed anew is no reason to refuse a code; maintenance says so."""
+    phone, _ = flow.enroll()
+    enroller = flow.another(cipher=BadCipher(**broken))
+    assert enroller.verify(USER, phone.code()).method == "code"
+    report = enroller.reseal()
+    assert (report.resealed, report.unreadable) == (0, 1)
+
+
+def test_login_seals_anew_what_an_older_key_sealed(make_flow: Make) -> None:
+    """A code that opens an old secret also seals it under the newest key, in the same write."""
+    flow = make_flow(cipher=Rotating())
+    phone, _ = flow.enroll()
+    flow.cipher.key = 2
+    saves = flow.store.saves
+    flow.enroller.verify(USER, phone.code())
+    assert flow.store.saves == saves + 1
+    flow.cipher.lost = {1}
+    flow.clock.advance(30)
+    flow.enroller.verify(USER, phone.code())
+
+
+def test_resealing_opens_what_an_older_key_sealed_and_nothing_else(make_flow: Make) -> None:
+    """A row of the newest key is not written, and a lost key leaves its row as it was."""
+    flow = make_flow(cipher=Rotating())
+    flow.enroll()
+    stored = flow.store.load(USER)
+    report = flow.enroller.reseal()
+    assert (report.resealed, report.unreadable) == (0, 0)
+    flow.cipher.key, flow.cipher.lost = 2, {1}
+    report = flow.enroller.reseal()
+    assert (report.resealed, report.unreadable, report.keys_needed) == (0, 1, {})
+    assert flow.store.load(USER) == stored
+
+
+@pytest.mark.requirement("R-91")
+@pytest.mark.parametrize("cipher", [Rotating, Unsure])
+def test_resealing_goes_on_behind_a_secret_that_stays_shut(make_flow: Make, cipher: Any) -> None:
+    """What can be opened is sealed anew, although a secret before it cannot."""
+    flow = make_flow(cipher=cipher())
+    flow.enroll()
+    flow.cipher.key = 2
+    tablet = flow.add("tablet", VOUCHED)
+    flow.cipher.key, flow.cipher.lost = 3, {1}
+    report = flow.enroller.reseal()
+    assert (report.resealed, report.unreadable) == (1, 1)
+    flow.cipher.lost = {1, 2}
+    flow.enroller.disable(USER, authenticator="default", proof=VOUCHED)
+    assert flow.enroller.verify(USER, tablet.code()).authenticator == "tablet"
