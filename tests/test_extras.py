@@ -30,6 +30,7 @@ def import_without(package: str, module: str) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.requirement("R-127")
 @pytest.mark.parametrize("module", [*LEAVES, *ROOMS])
 def test_missing_package_is_named_by_its_extra(module: str) -> None:
     """An import without the package ends in a sentence with the command, after the original."""
@@ -46,6 +47,7 @@ def test_missing_package_is_named_by_its_extra(module: str) -> None:
     assert any("direct cause" in line for line in before)
 
 
+@pytest.mark.requirement("R-127")
 @pytest.mark.parametrize("leaf", LEAVES)
 def test_extra_brings_the_package(leaf: str) -> None:
     """What the sentence says to install is an extra of the library that has the package."""
