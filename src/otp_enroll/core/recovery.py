@@ -30,6 +30,11 @@ class FreshCodes(Redacted):
 
     __slots__ = ()
 
+    @property
+    def count(self) -> int:
+        """How many codes there are, without spelling one."""
+        return len(self._raw) // CODE_BYTES
+
     def canonical(self) -> tuple[str, ...]:
         """Spell each code in 24 Crockford characters."""
         return tuple(
