@@ -35,7 +35,7 @@ _SETUP_ID_TAG: Final = b"otp_enroll/1\0setup id\0"
 _LOOK_ALIKES: Final = {"0": "O", "8": "B", "1": "IL"}
 _DIGIT_NAMES: Final = {
     digit: f"digit {name}"
-    for digit, name in zip("234567", "two three four five six seven".split(), strict=True)
+    for digit, name in zip("234567", ["two", "three", "four", "five", "six", "seven"], strict=True)
 }
 
 
