@@ -16,8 +16,8 @@ from otp_enroll.attempt import (
     MAX_TRIES,
     Write,
     check_clock,
+    get_logger,
     log_failure,
-    logger,
     read_clock,
 )
 from otp_enroll.core.account_verbs import Disable, RegenerateRecoveryCodes, Rename, Verify
@@ -400,4 +400,4 @@ async def deliver(happened: Iterable[Event], on_event: AsyncListener | None) -> 
         try:
             await on_event(event)
         except Exception:  # noqa: BLE001  # logged whole, and it undoes nothing
-            logger.exception("on_event raised; what it was told of stands")
+            get_logger().exception("on_event raised; what it was told of stands")

@@ -18,8 +18,8 @@ from otp_enroll.attempt import (
     Attempt,
     Write,
     check_clock,
+    get_logger,
     log_failure,
-    logger,
     read_clock,
 )
 from otp_enroll.core.account_verbs import Disable, RegenerateRecoveryCodes, Rename, Verify
@@ -601,4 +601,4 @@ def deliver(happened: Iterable[Event], on_event: Listener | None) -> None:
         try:
             on_event(event)
         except Exception:  # noqa: BLE001  # logged whole, and it undoes nothing
-            logger.exception("on_event raised; what it was told of stands")
+            get_logger().exception("on_event raised; what it was told of stands")

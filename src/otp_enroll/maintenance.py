@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Protocol, TypeVar, cast
 
+from otp_enroll.attempt import get_logger
 from otp_enroll.core.secret import Sealed
 from otp_enroll.core.upkeep import Purge, Reseal, Resealed
 from otp_enroll.core.verb import Verb
@@ -30,8 +30,6 @@ PAGE: Final = 1000
 """Ids that are asked of a store at a time."""
 
 T = TypeVar("T")
-
-logger: Final = logging.getLogger("otp_enroll")
 
 
 class Apply(Protocol):
@@ -192,7 +190,7 @@ class _Tally(_PassingOver):
             self.unreadable += 1
             needed = {self._key_id_of(sealed) for sealed in done.unreadable}
             self._keys_needed.update(key_id for key_id in needed if key_id is not None)
-            logger.warning("reseal found a secret of %r that no key opens", user_id)
+            get_logger().warning("reseal found a secret of %r that no key opens", user_id)
 
     def report(self, *, stopped: bool = False) -> ResealReport:
         """Sum it up, ``stopped`` if rows were left."""

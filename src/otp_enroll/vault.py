@@ -19,7 +19,7 @@ _SETUP_ID_BYTES: Final = 32
 _AUTHENTICATOR_ID_BYTES: Final = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Vault:
     """The cipher and the source of randomness, as one enroller uses them.
 

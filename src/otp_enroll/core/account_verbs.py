@@ -29,7 +29,7 @@ def check_accept(accept: object) -> tuple[str, ...]:
     return methods
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Verify(AccountVerb[Verification]):
     """Judge a code, and spend it. A staged setup's codes never count."""
 
@@ -84,7 +84,7 @@ class Verify(AccountVerb[Verification]):
         return Decision(verification, judged.account, judged.events, judged.changed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Disable(Proving[None], AccountVerb[None]):
     """Remove one authenticator or all; removing the last one disables OTP."""
 
@@ -123,7 +123,6 @@ class Disable(Proving[None], AccountVerb[None]):
         return Decision(None, after, (*judged.events, gone), changed=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RegenerateRecoveryCodes(Proving[CodesShown], AccountVerb[CodesShown]):
     """Make a new set of recovery codes, which voids the old one.
 
@@ -131,6 +130,7 @@ class RegenerateRecoveryCodes(Proving[CodesShown], AccountVerb[CodesShown]):
     without the new ones.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "regenerate_recovery_codes"
     draws: ClassVar[Draws] = "recovery"
     takes_recovery_codes: ClassVar[bool] = False
@@ -144,7 +144,7 @@ class RegenerateRecoveryCodes(Proving[CodesShown], AccountVerb[CodesShown]):
         return Decision(codes, after, (*judged.events, issued), changed=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Rename(AccountVerb[None]):
     """Rename an authenticator; a staged replacement of it follows."""
 

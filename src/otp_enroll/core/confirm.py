@@ -40,7 +40,7 @@ from otp_enroll.policy import SETUP_WRONG_CODES, Parameters
 _BACKUPS: Final = ("none", "acknowledged", "checked")  # each satisfies those before it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SetupConfirmed:
     """What a confirm did."""
 
@@ -50,7 +50,7 @@ class SetupConfirmed:
     codes: CodesShown | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Confirm(SetupVerb[SetupConfirmed]):
     """Make the staged secret live, if the code is one of it."""
 

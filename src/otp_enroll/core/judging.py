@@ -31,7 +31,7 @@ from otp_enroll.errors import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Judged:
     """A proof that holds, and the account after it was spent."""
 

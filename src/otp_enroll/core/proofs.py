@@ -104,7 +104,7 @@ def read_proof(proof: object) -> Proof:
     return read_code(proof)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Proving(Verb[AnswerT_co]):
     """A verb that a confirmed account allows with a proof alone.
 

@@ -43,7 +43,7 @@ class FreshCodes(Redacted):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class FreshRecovery:
     """What a new set of recovery codes needs that is random."""
 
@@ -51,7 +51,7 @@ class FreshRecovery:
     codes: FreshCodes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CodesShown:
     """A new set, with what its sheet says besides the codes.
 

@@ -149,7 +149,7 @@ class Secret(Redacted):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class FreshSetup:
     """What begin draws: the two ids, the secret, and the secret sealed, or why it is not."""
 

@@ -29,7 +29,7 @@ FreshT = TypeVar("FreshT", FreshSetup, FreshRecovery)
 Opened = Secret | errors.UnreadableSecretError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class World:
     """All that a verb may know besides its own arguments and the state.
 
@@ -74,7 +74,7 @@ class World:
         return self.fresh
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Decision(Generic[AnswerT_co]):
     """What a verb decided. Nothing has happened yet: the write comes first.
 
@@ -93,7 +93,7 @@ class Decision(Generic[AnswerT_co]):
     erases: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Verb(ABC, Generic[AnswerT_co]):
     """What one call asks for, with its arguments checked and what was typed redacted.
 
@@ -211,7 +211,7 @@ class AccountVerb(Verb[AnswerT_co]):
         """Decide on the account."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SetupVerb(Verb[AnswerT_co]):
     """A verb for the holder of the live setup's id. A wrong or old id costs and voids nothing."""
 
