@@ -18,7 +18,6 @@ from otp_enroll.attempt import (
     check_clock,
     get_logger,
     log_failure,
-    read_clock,
 )
 from otp_enroll.core.account_verbs import Disable, RegenerateRecoveryCodes, Rename, Verify
 from otp_enroll.core.confirm import Confirm
@@ -81,7 +80,7 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
         cleaned = clean_label(issuer, "issuer", MAX_ISSUER)
         vault = Vault(cipher=cipher, random_bytes=random_bytes)
         super().__init__(store, cleaned, vault, policy, clock)
-        check_hook(on_event, "on_event")
+        check_hook(on_event, "on_event", optional=True)
         check_hook(sleep, "sleep")
         self._on_event = on_event
         self._sleep = sleep
@@ -203,20 +202,21 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
     ) -> AsyncJoinedEnroller:
         """As ``Enroller.using``."""
         check_store(joined_store, joined=True, awaited=True)
-        check_hook(on_event, "on_event")
+        check_hook(on_event, "on_event", optional=True)
         return AsyncJoinedEnroller(
             joined_store,
             issuer=self._issuer,
             vault=self._vault,
             policy=self._policy,
             clock=self._clock,
-            on_event=on_event or self._on_event,
+            on_event=self._on_event if on_event is None else on_event,
         )
 
     async def purge_expired(self, *, limit: int | None = None) -> int:
         """As ``Enroller.purge_expired``."""
-        now = read_clock(self._clock)
-        return await maintenance.purge_expired_async(self._store, self._apply, now=now, limit=limit)
+        return await maintenance.purge_expired_async(
+            self._store, self._apply, self._clock, limit=limit
+        )
 
     async def reseal(self, *, limit: int | None = None) -> ResealReport:
         """As ``Enroller.reseal``."""
@@ -380,13 +380,13 @@ async def send(store: AsyncEnrollmentStore, write: Write) -> object:
     return await store.save(write.record, expected=write.expected)
 
 
-def check_hook(hook: object, what: str) -> None:
+def check_hook(hook: object, what: str, *, optional: bool = False) -> None:
     """Refuse what an ``AsyncEnroller`` could not await.
 
     Raises:
         TypeError: Not a coroutine function.
     """
-    if hook is None or inspect.iscoroutinefunction(hook):
+    if (hook is None and optional) or inspect.iscoroutinefunction(hook):
         return
     if not inspect.iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004  # an object with an async __call__
         raise TypeError(f"{what} must be a coroutine function: async def {what}(...)")

@@ -83,10 +83,14 @@ def get_logger() -> Logger:
     return logging.getLogger("otp_enroll")
 
 
-def log_failure(error: EnrollmentError, user_id: object) -> None:
+def log_failure(error: EnrollmentError, user_id: str | None) -> None:
     """Log what whoever runs the app must hear of, once; refusals are for the page alone.
 
     The line has no traceback, whose frames may hold secrets, and no text of the cause.
+
+    Args:
+        error: What is about to be raised.
+        user_id: Whose account it concerns; ``None`` in a walk over all accounts.
     """
     name = type(error).__name__
     if isinstance(error, FailureError):

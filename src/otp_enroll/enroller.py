@@ -20,7 +20,6 @@ from otp_enroll.attempt import (
     check_clock,
     get_logger,
     log_failure,
-    read_clock,
 )
 from otp_enroll.core.account_verbs import Disable, RegenerateRecoveryCodes, Rename, Verify
 from otp_enroll.core.confirm import Confirm
@@ -137,7 +136,7 @@ class Enroller(EnrollerBase[EnrollmentStore]):
         cleaned = clean_label(issuer, "issuer", MAX_ISSUER)
         vault = Vault(cipher=cipher, random_bytes=random_bytes)
         super().__init__(store, cleaned, vault, policy, clock)
-        check_hook(on_event, "on_event")
+        check_hook(on_event, "on_event", optional=True)
         check_hook(sleep, "sleep")
         self._on_event = on_event
         self._sleep = sleep
@@ -372,14 +371,14 @@ class Enroller(EnrollerBase[EnrollmentStore]):
             ValueError: It commits by itself.
         """
         check_store(joined_store, joined=True, awaited=False)
-        check_hook(on_event, "on_event")
+        check_hook(on_event, "on_event", optional=True)
         return JoinedEnroller(
             joined_store,
             issuer=self._issuer,
             vault=self._vault,
             policy=self._policy,
             clock=self._clock,
-            on_event=on_event or self._on_event,
+            on_event=self._on_event if on_event is None else on_event,
         )
 
     def purge_expired(self, *, limit: int | None = None) -> int:
@@ -393,8 +392,7 @@ class Enroller(EnrollerBase[EnrollmentStore]):
         Raises:
             TypeError: The store cannot list ids.
         """
-        now = read_clock(self._clock)
-        return maintenance.purge_expired(self._store, self._apply, now=now, limit=limit)
+        return maintenance.purge_expired(self._store, self._apply, self._clock, limit=limit)
 
     def reseal(self, *, limit: int | None = None) -> ResealReport:
         """Seal with the newest key what older keys sealed, at most ``limit`` rows of it.
@@ -568,13 +566,15 @@ def send(store: EnrollmentStore, write: Write) -> object:
     return store.save(write.record, expected=write.expected)
 
 
-def check_hook(hook: object, what: str) -> None:
+def check_hook(hook: object, what: str, *, optional: bool = False) -> None:
     """Refuse what an ``Enroller`` could not call, or would call and never await.
 
     Raises:
         TypeError: Not callable, or a coroutine function.
     """
-    if hook is not None and not callable(hook):
+    if hook is None and optional:
+        return
+    if not callable(hook):
         raise TypeError(f"{what} must be a function")
     if inspect.iscoroutinefunction(hook):
         raise TypeError(f"{what} is a coroutine function, which AsyncEnroller alone awaits")

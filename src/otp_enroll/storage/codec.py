@@ -20,6 +20,7 @@ from otp_enroll.core.budget import Extra
 from otp_enroll.core.states import Confirmed, Disabled, EnrollmentState, Pending
 from otp_enroll.errors import CorruptRecordError, RecordTooNewError
 from otp_enroll.storage.document import (
+    MAX_INT,
     MAX_TIME,
     TEXTS,
     MisfitError,
@@ -160,12 +161,15 @@ def _upgrade(tree: object) -> Tree:
     if type(tree) is not dict:
         raise MisfitError("is not an object")
     schema, min_reader = tree.get("schema"), tree.get("min_reader")
-    if type(min_reader) is int and min_reader > SCHEMA:
+    if type(min_reader) is int and SCHEMA < min_reader <= MAX_INT:
         raise RecordTooNewError(min_reader)
     upgraded: Tree = tree
     if type(schema) is int and 1 <= schema < SCHEMA:  # else it is looked at with the other rows
-        for upgrade in UPGRADES[schema - 1 :]:
-            upgraded = upgrade(upgraded)
+        try:
+            for upgrade in UPGRADES[schema - 1 :]:
+                upgraded = upgrade(upgraded)
+        except Exception:  # noqa: BLE001  # a step sees values that nobody has checked yet
+            raise MisfitError("cannot be upgraded") from None
         upgraded["schema"] = SCHEMA
     return upgraded
 
