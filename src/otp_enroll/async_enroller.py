@@ -16,8 +16,8 @@ from otp_enroll.attempt import (
     MAX_TRIES,
     Write,
     check_clock,
+    get_logger,
     log_failure,
-    logger,
 )
 from otp_enroll.core.account_verbs import Disable, RegenerateRecoveryCodes, Rename, Verify
 from otp_enroll.core.confirm import Confirm
@@ -30,7 +30,7 @@ from otp_enroll.core.upkeep import Erase
 from otp_enroll.core.verb import METHODS, Verb
 from otp_enroll.display.setup import Confirmation, RecoveryCodes, Setup
 from otp_enroll.enroller import Context, EnrollerBase, GivenProof, TypedProof, refuse_typed
-from otp_enroll.errors import EnrollmentError
+from otp_enroll.errors import EnrollmentError, StorageError
 from otp_enroll.events import Event
 from otp_enroll.maintenance import ResealReport
 from otp_enroll.policy import Policy, check_policy
@@ -38,8 +38,8 @@ from otp_enroll.provisioning.uri import MAX_ISSUER
 from otp_enroll.storage.protocol import (
     AsyncEnrollmentStore,
     SecretCipher,
+    StoredEnrollment,
     check_store,
-    storage_errors,
 )
 from otp_enroll.vault import Vault
 
@@ -229,17 +229,30 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
             while not attempt.settled:
                 if (pause := attempt.pause) is not None:
                     await self._sleep(pause)
-                with storage_errors():
-                    record = await self._store.load(verb.user_id) if verb.loads else None
+                record = await self._load(verb.user_id) if verb.loads else None
                 if (write := attempt.decide(record)) is not None:
-                    with storage_errors():
-                        stored = await send(self._store, write)
-                    attempt.saved(stored)
+                    attempt.saved(await self._send(write))
             await deliver(attempt.events, self._on_event)
             return attempt.answer()
         except EnrollmentError as error:
             log_failure(error, verb.user_id)
             raise
+
+    async def _load(self, user_id: str) -> StoredEnrollment | None:
+        try:
+            return await self._store.load(user_id)
+        except EnrollmentError:
+            raise
+        except Exception as cause:
+            raise StorageError from cause
+
+    async def _send(self, write: Write) -> object:
+        try:
+            return await send(self._store, write)
+        except EnrollmentError:
+            raise
+        except Exception as cause:
+            raise StorageError from cause
 
 
 class AsyncJoinedEnroller(EnrollerBase[AsyncEnrollmentStore]):
@@ -387,4 +400,4 @@ async def deliver(happened: Iterable[Event], on_event: AsyncListener | None) -> 
         try:
             await on_event(event)
         except Exception:  # noqa: BLE001  # logged whole, and it undoes nothing
-            logger.exception("on_event raised; what it was told of stands")
+            get_logger().exception("on_event raised; what it was told of stands")

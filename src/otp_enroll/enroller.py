@@ -18,8 +18,8 @@ from otp_enroll.attempt import (
     Attempt,
     Write,
     check_clock,
+    get_logger,
     log_failure,
-    logger,
 )
 from otp_enroll.core.account_verbs import Disable, RegenerateRecoveryCodes, Rename, Verify
 from otp_enroll.core.confirm import Confirm
@@ -31,7 +31,7 @@ from otp_enroll.core.typed_text import HIDDEN, TypedCode, clean_label, read_code
 from otp_enroll.core.upkeep import Erase
 from otp_enroll.core.verb import METHODS, Verb
 from otp_enroll.display.setup import Confirmation, RecoveryCodes, Setup
-from otp_enroll.errors import EnrollmentError
+from otp_enroll.errors import EnrollmentError, StorageError
 from otp_enroll.events import Event
 from otp_enroll.maintenance import ResealReport
 from otp_enroll.policy import Policy, check_policy
@@ -40,8 +40,8 @@ from otp_enroll.storage.protocol import (
     AsyncEnrollmentStore,
     EnrollmentStore,
     SecretCipher,
+    StoredEnrollment,
     check_store,
-    storage_errors,
 )
 from otp_enroll.vault import Vault
 
@@ -408,17 +408,30 @@ class Enroller(EnrollerBase[EnrollmentStore]):
             while not attempt.settled:
                 if (pause := attempt.pause) is not None:
                     self._sleep(pause)
-                with storage_errors():
-                    record = self._store.load(verb.user_id) if verb.loads else None
+                record = self._load(verb.user_id) if verb.loads else None
                 if (write := attempt.decide(record)) is not None:
-                    with storage_errors():
-                        stored = send(self._store, write)
-                    attempt.saved(stored)
+                    attempt.saved(self._send(write))
             deliver(attempt.events, self._on_event)
             return attempt.answer()
         except EnrollmentError as error:
             log_failure(error, verb.user_id)
             raise
+
+    def _load(self, user_id: str) -> StoredEnrollment | None:
+        try:
+            return self._store.load(user_id)
+        except EnrollmentError:
+            raise
+        except Exception as cause:
+            raise StorageError from cause
+
+    def _send(self, write: Write) -> object:
+        try:
+            return send(self._store, write)
+        except EnrollmentError:
+            raise
+        except Exception as cause:
+            raise StorageError from cause
 
 
 class JoinedEnroller(EnrollerBase[EnrollmentStore]):
@@ -588,4 +601,4 @@ def deliver(happened: Iterable[Event], on_event: Listener | None) -> None:
         try:
             on_event(event)
         except Exception:  # noqa: BLE001  # logged whole, and it undoes nothing
-            logger.exception("on_event raised; what it was told of stands")
+            get_logger().exception("on_event raised; what it was told of stands")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Protocol, TypeVar, cast
 
-from otp_enroll.attempt import log_failure, logger, read_clock
+from otp_enroll.attempt import get_logger, log_failure, read_clock
 from otp_enroll.core.secret import Sealed
 from otp_enroll.core.upkeep import Purge, Reseal, Resealed
 from otp_enroll.core.verb import Verb
@@ -194,7 +194,7 @@ class _Tally(_PassingOver):
             self.unreadable += 1
             needed = {self._key_id_of(sealed) for sealed in done.unreadable}
             self._keys_needed.update(key_id for key_id in needed if key_id is not None)
-            logger.warning("reseal found a secret of %r that no key opens", user_id)
+            get_logger().warning("reseal found a secret of %r that no key opens", user_id)
 
     def report(self, *, stopped: bool = False) -> ResealReport:
         """Sum it up, ``stopped`` if rows were left."""

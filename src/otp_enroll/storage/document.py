@@ -140,7 +140,7 @@ class Shape(Generic[T]):
         """Write the object into a tree, but for what equals its default."""
         for name, _, write, default in self._rows:
             value = getattr(state, name)
-            if value is default or value == default:
+            if default is not _MISSING and (value is default or value == default):
                 continue
             written = value if write is None else write(value)
             if written is not None:
