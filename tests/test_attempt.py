@@ -96,7 +96,7 @@ def test_refused_save_is_decided_anew_after_a_growing_pause(flow: Any) -> None:
 def test_clock_is_read_once_however_often_is_tried(flow: Any) -> None:
     """A request has one time, also when nine saves are refused before the tenth."""
     times = [flow.clock(), flow.clock()]
-    enroller = build(RivalStore(9), flow, clock=lambda: times.pop())
+    enroller = build(RivalStore(9), flow, clock=times.pop)
     assert len(times) == 1  # one reading shows that it is a clock
     enroller.begin(USER, account_name="sara")
     assert times == []

@@ -180,7 +180,7 @@ def test_an_event_comes_back_from_json(kind: Any) -> None:
     event = made(kind)
     facts = {field.name for field in dataclasses.fields(kind)}
     assert facts == {*STAMP, *DETAILS.get(kind.__name__, {})}
-    bare = dict.fromkeys(("authenticator", "authenticator_id", "actor"))
+    bare: dict[str, Any] = dict.fromkeys(("authenticator", "authenticator_id", "actor"))
     for one in (event, replace(event, **bare, context={})):
         stored = one.to_dict()
         assert set(stored) == {"code", *facts}
