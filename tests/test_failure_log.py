@@ -246,6 +246,28 @@ def test_a_store_that_fails_is_logged_once(
     assert_told_once(caplog, failure.value, "ConnectionError")
 
 
+@both_flavours
+@pytest.mark.parametrize("verb", ["load", "save", "delete"])
+def test_a_failure_that_a_store_says_itself_is_not_wrapped(
+    verb: str, which: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that knows what is wrong raises an error of the library, and that one is logged."""
+    door = Door(which)
+    told = errors.AdapterError("the row of another id came back")
+
+    def fail(*args: object, **named: object) -> None:
+        raise told from ConnectionError("text of the cause")
+
+    monkeypatch.setattr(door.rows, verb, fail)
+    with pytest.raises(errors.AdapterError) as failure:
+        if verb == "delete":
+            door.call("erase", USER, proof=VOUCHED)
+        else:
+            door.call("rename", USER, "default", "phone")
+    assert failure.value is told
+    assert_told_once(caplog, told, "ConnectionError")
+
+
 @pytest.mark.parametrize("which", ["joined", "joined awaited"])
 def test_what_a_driver_raises_in_a_transaction_is_the_apps(
     which: str, caplog: pytest.LogCaptureFixture

@@ -87,6 +87,13 @@ VERIFY_FIRST = (
 )
 
 
+TOLD = [
+    "OverrideUsed", "SetupBegun", "SetupResumed", "SetupCancelled", "AuthenticatorRenamed",
+    "OverrideUsed", "RecoveryCodesIssued", "OverrideUsed", "EnrollmentDisabled",
+    "OverrideUsed", "EnrollmentErased",
+]  # fmt: skip
+
+
 class Rolled(Exception):  # noqa: N818  # no error of anybody's
     """What makes a transaction roll back."""
 
@@ -136,12 +143,37 @@ def test_every_verb_of_a_view(shop: Shop) -> None:
         view.erase(USER, proof=VOUCHED)
         assert view.status(USER).changed_at is None
     view.deliver_events()
-    assert shop.told == [
-        "OverrideUsed", "SetupBegun", "SetupResumed", "SetupCancelled", "AuthenticatorRenamed",
-        "OverrideUsed", "RecoveryCodesIssued", "OverrideUsed", "EnrollmentDisabled",
-        "OverrideUsed", "EnrollmentErased",
-    ]  # fmt: skip
+    assert shop.told == TOLD
     assert shop.store.load(USER) is None
+
+
+def test_every_verb_of_an_awaited_view() -> None:
+    """The same, awaited."""
+
+    async def run() -> None:
+        clock, store = FrozenClock(), AsyncJoined()
+        own = AsyncEnroller(AsyncMemoryStore(), issuer="Exir", cipher=Unencrypted(), clock=clock)
+        setup = await own.begin(USER, account_name="sara")
+        code = FakeAuthenticator(setup.uri, clock).code()
+        done = await own.confirm(USER, code, setup_id=setup.id)
+        record = await own.store.load(USER)
+        assert record is not None
+        assert await store.save(record, expected=None)
+        view = own.using(store)
+        setup = await view.begin(USER, account_name="sara", proof=VOUCHED)
+        assert (await view.resume(USER, setup_id=setup.id)).key == setup.key
+        await view.cancel(USER, setup_id=setup.id)
+        await view.rename(USER, "default", "phone")
+        renewed = await view.regenerate_recovery_codes(USER, proof=VOUCHED)
+        assert not set(renewed) & set(done.recovery_codes or ())
+        await view.disable(USER, proof=VOUCHED)
+        await view.erase(USER, proof=VOUCHED)
+        assert (await view.status(USER)).changed_at is None
+        assert [type(event).__name__ for event in view.events] == TOLD
+        assert await store.load(USER) is None
+        assert (await own.status(USER)).required
+
+    asyncio.run(run())
 
 
 def test_no_verb_of_a_view_judges(shop: Shop) -> None:
