@@ -136,13 +136,11 @@ class Confirm(SetupVerb[SetupConfirmed]):
         if old is not None:
             stamp = self.stamp(world, proved)
             happened.append(events.AuthenticatorReplaced(**stamp, replaced_id=old.id))
-        code_budget = NO_WRONG_CODES if locked else before.budgets.code.clear()
+        budgets = before.budgets
         account = Confirmed(
             authenticators=_replace_or_add(kept, old, proved),
             recovery=before.recovery,
-            budgets=before.budgets
-            if code_budget is before.budgets.code
-            else before.budgets.with_code(code_budget),
+            budgets=budgets.with_code(NO_WRONG_CODES) if locked else budgets.clear("code"),
         )
         codes = None
         if account.recovery_codes_left == 0:
