@@ -15,6 +15,7 @@ from otp_enroll import events
 from otp_enroll.core import oath
 from otp_enroll.core.budget import NO_WRONG_CODES
 from otp_enroll.core.recovery import CodesShown, FreshRecovery, RecoverySet
+from otp_enroll.core.secret import check_setup_id
 from otp_enroll.core.sheet_number import sheet_number
 from otp_enroll.core.states import (
     Authenticator,
@@ -62,7 +63,7 @@ class Confirm(SetupVerb[SetupConfirmed]):
 
     def check(self) -> None:
         """As ``Verb.check``."""
-        SetupVerb.check(self)
+        check_setup_id(self.setup_id)
         if not isinstance(self.backup_acknowledged, bool):
             raise TypeError("backup_acknowledged must be a bool")
 
