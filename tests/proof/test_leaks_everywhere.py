@@ -755,7 +755,7 @@ def test_output_of_failing_tests_shows_nothing(tmp_path: Path) -> None:
     failing = re.findall(r"^def (test_\w+)", FAILING, re.MULTILINE)
     assert f"{len(failing)} failed" in report
     assert "'(hidden)'" in report
-    assert "request    = Confirm(" in report
+    assert "verb       = Confirm(" in report
     kept = sorted(tmp_path.glob("needles-*"))
     assert len(kept) == len(failing)
     assert [needles_in(file, report) for file in kept] == [[]] * len(kept)

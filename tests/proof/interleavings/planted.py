@@ -9,17 +9,17 @@ from typing import Any, Final
 
 import pytest
 
-from otp_enroll import AsyncEnroller, Setup, StoredEnrollment
+from otp_enroll import AsyncEnroller, Setup, StoredEnrollment, async_enroller
 from otp_enroll.async_enroller import send
 from otp_enroll.attempt import MAX_TRIES, Attempt, Write
-from otp_enroll.core import judging
+from otp_enroll.core import judging, transitions
 from otp_enroll.core.account_verbs import Disable
 from otp_enroll.core.budget import Waits
 from otp_enroll.core.judging import Judged
 from otp_enroll.core.proofs import Proving
 from otp_enroll.core.secret import Secret
 from otp_enroll.core.setup_verbs import Begin
-from otp_enroll.core.states import StoredSetup
+from otp_enroll.core.states import Phase, StoredSetup
 from otp_enroll.core.verb import Decision, Verb
 from otp_enroll.errors import UnreadableSecretError, WrongCodeError
 from otp_enroll.storage.protocol import storage_errors
@@ -200,6 +200,13 @@ def _a_day_from_the_last_one(self: Waits, now: int, budget: Any) -> int | None:
     return None if self.failures < budget.free_attempts else self.since + 86_400
 
 
+def _removal_forbidden() -> Mapping[str, Mapping[Phase, transitions.Cell]]:
+    """Return a table in which removing the last authenticator leads nowhere."""
+    row = transitions.TRANSITIONS["disable"]
+    stays = replace(row[Phase.CONFIRMED], to=(Phase.CONFIRMED,))
+    return {**transitions.TRANSITIONS, "disable": {**row, Phase.CONFIRMED: stays}}
+
+
 _PROVE: Final = Proving.prove
 _OPEN: Final = Vault.open
 _SEAL: Final = Vault.seal
@@ -305,6 +312,16 @@ PLANTED: Final[Mapping[str, Planted]] = {
         _as_enroller(SavesTheOldDecision),
         TWO_LOGINS,
         _law("one_code_one_success", "explains"),
+    ),
+    "conflict given back at once": Planted(
+        _patched(async_enroller, "MAX_TRIES", 1),
+        TWO_LOGINS,
+        _law("failure_is_an_error", "explains"),
+    ),
+    "verb leaves the table": Planted(
+        _patched(transitions, "TRANSITIONS", _removal_forbidden()),
+        "confirmed: disable/now | status",
+        _law("failure_is_an_error"),
     ),
     "own write not recognised": Planted(
         _patched(Attempt, "_has_landed", lambda *_: False),

@@ -78,17 +78,17 @@ class Seen:
         if self.confirmed is None:
             return False
         if len(typed) == RECOVERY_CODE_LENGTH:
-            place = self.recovery_place(typed)
-            return place is not None and not self.confirmed.recovery.spent[place]
+            return self.is_unspent(typed)
         shown = self.shown_by(typed, now)
         return bool(shown) and all(
             counter > self.authenticators[name].last_counter for name, counter in shown
         )
 
-    def recovery_place(self, typed: str) -> int | None:
-        """Return where in the set a recovery code stands, spent or not."""
-        assert self.confirmed is not None
-        return self.confirmed.recovery.find(USER, read_code(typed))
+    def is_unspent(self, typed: str) -> bool:
+        """Return whether a recovery code stands in the set and is not spent."""
+        recovery = self.confirmed.recovery if self.confirmed else None
+        place = recovery.find(USER, read_code(typed)) if recovery else None
+        return recovery is not None and place is not None and not recovery.spent[place]
 
 
 class Rows:

@@ -41,9 +41,9 @@ class Stored:
 
     def is_spent(self, text: str) -> bool | None:
         """Tell whether a recovery code is spent; ``None`` if it is not in the set."""
-        if self.confirmed is None:
+        recovery = self.confirmed.recovery if self.confirmed else None
+        if recovery is None:
             return None
-        recovery = self.confirmed.recovery
         place = _find(recovery, self.confirmed_id, text)
         return None if place is None else recovery.spent[place]
 
@@ -142,7 +142,7 @@ def _setups(stored: Stored, account: Account) -> tuple[object, object]:
 
 
 def _spent_and_left(stored: Stored) -> tuple[int, int]:
-    if stored.confirmed is None:
+    if stored.confirmed is None or stored.confirmed.recovery is None:
         return 0, 0
     spent = stored.confirmed.recovery.spent
     return spent.count(True), spent.count(False)
