@@ -206,7 +206,7 @@ SPOILT: Final = {
 
 @st.composite
 def near_uris(draw: st.DrawFn) -> tuple[str, str]:
-    """Make a good URI, spoil it in up to two ways, and tell its key."""
+    """Make a good URI, spoil it in up to two ways, and return its key beside it."""
     key = encode_base32(draw(keys))
     kind = draw(st.sampled_from(["totp", "hotp"]))
     account = "sara%40example.com"

@@ -291,7 +291,7 @@ ADAPTERS: Final[dict[str, Opener]] = {
 
 @contextmanager
 def everything_logged(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    """Let every logger that there is tell all it knows; the list is what was told."""
+    """Let every logger that there is log all it can; the list is what was logged."""
     shown: list[str] = []
     # SQLAlchemy's echo would put up a handler of its own, for good, where there is none.
     names = ("sqlalchemy.engine.Engine", "sqlalchemy.pool.impl.QueuePool")

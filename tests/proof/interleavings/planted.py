@@ -308,7 +308,7 @@ PLANTED: Final[Mapping[str, Planted]] = {
         _law("failure_is_an_error", "verdict_comes_after_its_write"),
         faults=True,
     ),
-    "retry without deciding anew": Planted(
+    "retry without deciding again": Planted(
         _as_enroller(SavesTheOldDecision),
         TWO_LOGINS,
         _law("one_code_one_success", "explains"),

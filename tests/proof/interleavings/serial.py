@@ -5,10 +5,10 @@ another one began comes before it. Each request is run alone with the readings o
 it had and the random bytes that it draws in any order. A request that was told of a failure, so
 that its outcome is unknown, stands in the order if a write of it landed, and else does not; its
 answer then explains itself. All others must be answered as in the order, and the last row must be
-the same but for revisions, which a retry draws anew. Maintenance is a list of ids and then one
+the same but for revisions, which a retry draws again. Maintenance is a list of ids and then one
 request for each: the list, which only proposes, is the one that it had. A deletion that was
 delivered twice may stand in the order twice: it deletes whatever it finds. A call of the cipher
-that failed fails in the order, too: sealing anew is a side job that may be left undone.
+that failed fails in the order, too: sealing again is a side job that may be left undone.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _failures(run: Run) -> tuple[Failing, ...]:
 
 
 def _is_unknown(answer: Answer) -> bool:
-    """Tell whether a failure of the store hid from the user what became of the request."""
+    """Return whether a failure of the store hid from the user what became of the request."""
     return answer.raised and answer.fault in {FAILS, LOST}
 
 

@@ -144,7 +144,7 @@ def test_every_law_is_broken_by_something() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_start_is_what_its_name_says(name: str) -> None:
-    """Each start is in the state that its name tells, by the library's own word."""
+    """Each start is in the state that its name says, by the library's own word."""
     world = World()
     world.reset(start_of(name).row, START)
     status = drive(world, enroller_over(world).status(USER))

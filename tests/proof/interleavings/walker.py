@@ -1,6 +1,6 @@
 """The walk: every order of the steps of some requests, depth first, each run driven by hand.
 
-A coroutine cannot be copied, so each run begins anew and follows the choices of the last one up
+A coroutine cannot be copied, so each run begins again and follows the choices of the last one up
 to the place where it branches off. What may be chosen: which request takes its next step (reads
 the clock and goes on to its first call; loads; saves; …), that the time moves on, and, once in a
 run, a fault in the place of a step.
@@ -213,7 +213,7 @@ class Walker:
                 return
 
     def run(self, scenario: Scenario, *, faults: bool = False, ticks: bool = False) -> Run:
-        """Run once, along the path; whoever met a failure asks once more, after all others."""
+        """Run once, along the path; what met a failure is asked once more, after all others."""
         start = self._start = start_of(scenario.start)
         self.world.reset(start.row, START)
         self._fault, self._faults, self._ticks = None, faults, ticks

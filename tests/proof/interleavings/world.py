@@ -151,7 +151,7 @@ class World:
         self.reset(None, START)
 
     def reset(self, row: Row, now: int) -> None:
-        """Begin anew with this row, at this time."""
+        """Begin again with this row, at this time."""
         self.row = row
         self.now = now
         self.current = 0

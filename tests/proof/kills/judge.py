@@ -38,7 +38,7 @@ DAMAGE: Final = {
     "TransitionBrokenError",
     "UnreadableSecretError",
 }
-"""Errors that no flow makes: whoever gets one found a record that is damaged, or a broken verb."""
+"""Errors that no flow makes: a caller that gets one found a damaged record, or a broken verb."""
 
 _PAST_ALL_WAITS: Final = 7200
 

@@ -40,7 +40,7 @@ class Stored:
         return self.confirmed.budgets.code.failures_in_30_days if self.confirmed else 0
 
     def is_spent(self, text: str) -> bool | None:
-        """Tell whether a recovery code is spent; ``None`` if it is not in the set."""
+        """Return whether a recovery code is spent; ``None`` if it is not in the set."""
         recovery = self.confirmed.recovery if self.confirmed else None
         if recovery is None:
             return None
@@ -101,7 +101,7 @@ def _key(sealed: Sealed, user: str, authenticator_id: str) -> str:
 
 
 def differences(stored: Stored, account: Account) -> list[str]:
-    """Tell where a record is another than an account that the model has."""
+    """Return where a record is another than an account that the model has."""
     record = stored.record
     state = record.state if record else "disabled"
     expires = record.setup_expires_at if record else None
