@@ -1,6 +1,7 @@
 # Each target makes its own virtual environment and installs what it needs; a second run is quick.
 PYTHON ?= python3
 VENV := .venv
+BENCH := .bench/venv
 APP ?= flask
 PORT ?= 8000
 EXAMPLES ?= 20000
@@ -49,9 +50,10 @@ docs: $(VENV)/.docs
 fuzz: $(VENV)/.test
 	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -n 2 tests/proof/test_fuzz.py
 
-bench: $(VENV)/.test
-	$(BIN)/python tests/benchmarks/benchmark.py
-	$(BIN)/python tests/benchmarks/contention.py
+# Beside raw drivers and other libraries, in the same rounds. Three minutes; it renews the table and
+# the plot of docs/benchmarks.md. SHORT=1 takes half a minute and only prints.
+bench: $(BENCH)/.peers
+	PYTHONPATH=tests $(BENCH)/bin/python -m benchmarks $(if $(SHORT),--short)
 
 # Every order of two requests, and every place to fail between them; ten minutes on two cores.
 proof: $(VENV)/.test
@@ -90,15 +92,15 @@ messages: $(VENV)/.test
 	fi
 
 clean:
-	rm -rf $(VENV) .matrix mutants docs/_build demo*.db* .coverage*
+	rm -rf $(VENV) .bench .matrix mutants docs/_build demo*.db* .coverage*
 
 # --- what the targets need ---
 
 # Debian keeps ensurepip in a package of its own.
-$(VENV)/.made:
-	$(PYTHON) -m venv $(VENV) 2>/dev/null || \
-	  { rm -rf $(VENV); tests/debian_packages.sh python3-venv; $(PYTHON) -m venv $(VENV); }
-	$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
+%/.made:
+	$(PYTHON) -m venv $* 2>/dev/null || \
+	  { rm -rf $*; tests/debian_packages.sh python3-venv; $(PYTHON) -m venv $*; }
+	$*/bin/python -m pip install -qq --upgrade 'pip>=25.1'
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.made pyproject.toml
@@ -131,4 +133,11 @@ $(VENV)/.types: $(VENV)/.made pyproject.toml
 
 $(VENV)/.docs: $(VENV)/.demo
 	$(BIN)/python -m pip install -qq --group docs
+	touch $@
+
+# The other libraries stay out of the environment of the tests.
+$(BENCH)/.peers: $(BENCH)/.made pyproject.toml
+	PATH="$$PATH:$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)" \
+	  tests/debian_packages.sh postgres:postgresql
+	$(BENCH)/bin/python -m pip install -qq --editable '.[crypto,sqlalchemy]' --group bench
 	touch $@

@@ -30,15 +30,25 @@ Arrow = tuple[Phase, Phase]
 def find_arrows() -> dict[Arrow, list[str]]:
     """Return what leads from one phase to another, in the order of the table."""
     found: dict[Arrow, list[str]] = {}
+    staying = find_stayers()
     for verb, row in TRANSITIONS.items():
         for phase, cell in row.items():
-            for to in cell.to:
+            for to in cell.to if verb not in staying else ():
                 label = f"{verb} (proof)" if cell.proof else verb
                 found.setdefault((phase, to), []).append(label)
     for phase, cell in TRANSITIONS["confirm"].items():
         if cell.exhausted:
             found.setdefault((phase, cell.exhausted), []).append("tenth wrong code")
     return found
+
+
+def find_stayers() -> list[str]:
+    """Return the verbs that leave every phase as it is."""
+    return [
+        verb
+        for verb, row in TRANSITIONS.items()
+        if all(cell.to == (phase,) for phase, cell in row.items())
+    ]
 
 
 def find_enders() -> list[str]:
@@ -54,7 +64,7 @@ def draw() -> ET.Element:
     """Draw the phases one below the other, with the arrows around them."""
     arrows, heights = find_arrows(), _place_phases(find_arrows())
     lanes, left, right = _place_lanes(arrows)
-    bottom = heights[_PHASES[-1]] + _row_height(arrows, _PHASES[-1]) / 2 + 2 * svg.LINE_HEIGHT
+    bottom = heights[_PHASES[-1]] + _row_height(arrows, _PHASES[-1]) / 2 + 3 * svg.LINE_HEIGHT
     root = svg.start_picture(
         left,
         -_HEIGHT / 2 - 2 * _SPACE,
@@ -75,8 +85,11 @@ def draw() -> ET.Element:
     for phase in _PHASES:
         centre, size = (0.0, heights[phase]), (_WIDTH, _HEIGHT)
         svg.add_box(root, centre, size, [phase.value], fill=_FILLS[phase])
-    note = f"{', '.join(find_enders())}: no row is left, in every state"
-    svg.add_text(root, 0, bottom - svg.LINE_HEIGHT / 2, [note], anchor="middle")
+    notes = [
+        f"{', '.join(find_stayers())}: the same state, in every state",
+        f"{', '.join(find_enders())}: no row is left, in every state",
+    ]
+    svg.add_text(root, 0, bottom - svg.LINE_HEIGHT, notes, anchor="middle")
     return root
 
 

@@ -49,7 +49,7 @@ class Keyboard:
     def scans(self, setup: Setup) -> None:
         """Show what is to be scanned; the person does the rest."""
         print(setup.qr.terminal())
-        print(f"No camera? Type this key:  {' '.join(setup.key_groups)}")
+        print(f"No camera? Type this key:  {setup.key_groups}")
         print(f"On the same phone:         {setup.uri}")
 
     def types(self, question: str) -> str:
@@ -75,7 +75,7 @@ class Pretender:
     def scans(self, setup: Setup) -> None:
         """Scan, after showing what a person would see."""
         print(setup.qr.terminal())
-        print(f"    key        {' '.join(setup.key_groups)}   check word {setup.check_word}")
+        print(f"    key        {setup.key_groups}   check word {setup.check_word}")
         self._phone = FakeAuthenticator(setup.uri, self._clock)
 
     def types(self, question: str) -> str:

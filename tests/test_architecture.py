@@ -101,9 +101,10 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_front_door_loads_little() -> None:
-    """``import otp_enroll`` loads no driver, no picture and no event loop."""
+    """``import otp_enroll`` loads no driver, no picture, no catalogue and no event loop."""
     heavy = {"segno", "sqlite3", "asyncio", "ssl", "http.client", "cryptography", "sqlalchemy",
-             "redis", "django", "pytest", "otp_enroll.testing"}  # fmt: skip
+             "redis", "django", "pytest", "otp_enroll.testing", "gettext", "html",
+             "importlib.resources", "otp_enroll.messages", "otp_enroll.display.sheet"}  # fmt: skip
     assert not loaded_by("import otp_enroll") & heavy
 
 

@@ -20,7 +20,7 @@ REFUSED: dict[type[Any], dict[str, list[Any]]] = {
         "period": [-30, 0, 121, True, 30.0, "30", None],
     },
     AttemptBudget: {
-        "free": [-1, 0, 11, True, 5.0, "5"],
+        "free_attempts": [-1, 0, 11, True, 5.0, "5"],
         "first_wait": [0, 29, 3601, True],
         "longest_wait": [29, 86_401, True, None],
         "lock_after": [0, 9, 101, True, None],
@@ -61,7 +61,7 @@ ACCEPTED: dict[type[Any], dict[str, list[Any]]] = {
         "period": [1, 30, 60, 120],
     },
     AttemptBudget: {
-        "free": [1, 10],
+        "free_attempts": [1, 10],
         "first_wait": [30, 3600],
         "longest_wait": [30, 86_400],
         "lock_after": [10, 100],
@@ -137,7 +137,7 @@ def test_the_defaults_are_those_that_the_documentation_promises() -> None:
         "window": (1, 1),
         "setup_lifetime": 900,
         "budget": {
-            "free": 5,
+            "free_attempts": 5,
             "first_wait": 30,
             "longest_wait": 3600,
             "lock_after": 50,

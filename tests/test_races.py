@@ -20,6 +20,7 @@ from otp_enroll import AsyncEnroller, Enroller, StoredEnrollment, Unencrypted, e
 from otp_enroll.core.oath import code_at, counter_at
 from otp_enroll.core.secret import Secret
 from otp_enroll.policy import Parameters
+from otp_enroll.storage import codec
 from otp_enroll.storage.memory import AsyncMemoryStore, MemoryStore
 from otp_enroll.storage.protocol import AsyncEnrollmentStore, EnrollmentStore
 from otp_enroll.storage.sqlite import AsyncSQLiteStore, SQLiteStore
@@ -105,8 +106,8 @@ class Account:
         """Return the recorded wrong codes: the consecutive ones, and those of 30 days."""
         record = self.store.load(USER)
         assert record is not None
-        budget = json.loads(record.document)["budgets"]["code"]
-        return budget["waits"]["failures"], sum(budget["days"].values())
+        budget = codec.decode(record)[0].budgets.code  # type: ignore[union-attr]  # confirmed
+        return budget.waits.failures, budget.failures_in_30_days
 
     def last_counter(self) -> int:
         record = self.store.load(USER)

@@ -18,7 +18,7 @@ from django_app.accounts import account_of, note, notices
 from django_app.models import Language
 from django_app.otp import clock, enroller, policy
 from otp_enroll import JoinedEnroller, Setup, Verification, errors
-from otp_enroll.django.store import DjangoStore
+from otp_enroll.django.store import JoinedDjangoStore
 
 T = TypeVar("T")
 
@@ -95,7 +95,7 @@ def change(act: Callable[[JoinedEnroller], T]) -> T:
     for tries_left in reversed(range(TRIES)):
         try:
             with transaction.atomic():
-                view = enroller.using(DjangoStore.joined())
+                view = enroller.using(JoinedDjangoStore())
                 done = act(view)
                 note(view.events)
                 transaction.on_commit(view.deliver_events)

@@ -16,9 +16,8 @@ from otp_enroll.attempt import (
     MAX_TRIES,
     Write,
     check_clock,
+    get_logger,
     log_failure,
-    logger,
-    read_clock,
 )
 from otp_enroll.core.account_verbs import Disable, RegenerateRecoveryCodes, Rename, Verify
 from otp_enroll.core.confirm import Confirm
@@ -31,7 +30,7 @@ from otp_enroll.core.upkeep import Erase
 from otp_enroll.core.verb import METHODS, Verb
 from otp_enroll.display.setup import Confirmation, RecoveryCodes, Setup
 from otp_enroll.enroller import Context, EnrollerBase, GivenProof, TypedProof, refuse_typed
-from otp_enroll.errors import EnrollmentError
+from otp_enroll.errors import EnrollmentError, StorageError
 from otp_enroll.events import Event
 from otp_enroll.maintenance import ResealReport
 from otp_enroll.policy import Policy, check_policy
@@ -39,8 +38,8 @@ from otp_enroll.provisioning.uri import MAX_ISSUER
 from otp_enroll.storage.protocol import (
     AsyncEnrollmentStore,
     SecretCipher,
+    StoredEnrollment,
     check_store,
-    storage_errors,
 )
 from otp_enroll.vault import Vault
 
@@ -81,7 +80,7 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
         cleaned = clean_label(issuer, "issuer", MAX_ISSUER)
         vault = Vault(cipher=cipher, random_bytes=random_bytes)
         super().__init__(store, cleaned, vault, policy, clock)
-        check_hook(on_event, "on_event")
+        check_hook(on_event, "on_event", optional=True)
         check_hook(sleep, "sleep")
         self._on_event = on_event
         self._sleep = sleep
@@ -203,20 +202,21 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
     ) -> AsyncJoinedEnroller:
         """As ``Enroller.using``."""
         check_store(joined_store, joined=True, awaited=True)
-        check_hook(on_event, "on_event")
+        check_hook(on_event, "on_event", optional=True)
         return AsyncJoinedEnroller(
             joined_store,
             issuer=self._issuer,
             vault=self._vault,
             policy=self._policy,
             clock=self._clock,
-            on_event=on_event or self._on_event,
+            on_event=self._on_event if on_event is None else on_event,
         )
 
     async def purge_expired(self, *, limit: int | None = None) -> int:
         """As ``Enroller.purge_expired``."""
-        now = read_clock(self._clock)
-        return await maintenance.purge_expired_async(self._store, self._apply, now=now, limit=limit)
+        return await maintenance.purge_expired_async(
+            self._store, self._apply, self._clock, limit=limit
+        )
 
     async def reseal(self, *, limit: int | None = None) -> ResealReport:
         """As ``Enroller.reseal``."""
@@ -229,17 +229,30 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
             while not attempt.settled:
                 if (pause := attempt.pause) is not None:
                     await self._sleep(pause)
-                with storage_errors():
-                    record = await self._store.load(verb.user_id) if verb.loads else None
+                record = await self._load(verb.user_id) if verb.loads else None
                 if (write := attempt.decide(record)) is not None:
-                    with storage_errors():
-                        stored = await send(self._store, write)
-                    attempt.saved(stored)
+                    attempt.saved(await self._send(write))
             await deliver(attempt.events, self._on_event)
             return attempt.answer()
         except EnrollmentError as error:
             log_failure(error, verb.user_id)
             raise
+
+    async def _load(self, user_id: str) -> StoredEnrollment | None:
+        try:
+            return await self._store.load(user_id)
+        except EnrollmentError:
+            raise
+        except Exception as cause:
+            raise StorageError from cause
+
+    async def _send(self, write: Write) -> object:
+        try:
+            return await send(self._store, write)
+        except EnrollmentError:
+            raise
+        except Exception as cause:
+            raise StorageError from cause
 
 
 class AsyncJoinedEnroller(EnrollerBase[AsyncEnrollmentStore]):
@@ -367,13 +380,13 @@ async def send(store: AsyncEnrollmentStore, write: Write) -> object:
     return await store.save(write.record, expected=write.expected)
 
 
-def check_hook(hook: object, what: str) -> None:
+def check_hook(hook: object, what: str, *, optional: bool = False) -> None:
     """Refuse what an ``AsyncEnroller`` could not await.
 
     Raises:
         TypeError: Not a coroutine function.
     """
-    if hook is None or inspect.iscoroutinefunction(hook):
+    if (hook is None and optional) or inspect.iscoroutinefunction(hook):
         return
     if not inspect.iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004  # an object with an async __call__
         raise TypeError(f"{what} must be a coroutine function: async def {what}(...)")
@@ -387,4 +400,4 @@ async def deliver(happened: Iterable[Event], on_event: AsyncListener | None) -> 
         try:
             await on_event(event)
         except Exception:  # noqa: BLE001  # logged whole, and it undoes nothing
-            logger.exception("on_event raised; what it was told of stands")
+            get_logger().exception("on_event raised; what it was told of stands")

@@ -6,11 +6,10 @@ rules of a retry stand here once.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from otp_enroll.core.recovery import FreshRecovery
 from otp_enroll.core.secret import FreshSetup
@@ -30,6 +29,9 @@ from otp_enroll.storage import codec
 from otp_enroll.storage.protocol import StoredEnrollment
 from otp_enroll.vault import Vault
 
+if TYPE_CHECKING:
+    from logging import Logger
+
 MAX_TRIES: Final = 10
 FIRST_PAUSE: Final = 0.005
 MAX_PAUSE: Final = 0.1
@@ -39,10 +41,8 @@ _REVISION_BYTES: Final = 16
 
 AnswerT = TypeVar("AnswerT")
 
-logger: Final = logging.getLogger("otp_enroll")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Write:
     """What to save, and which revision it must find there; no record means to delete the row."""
 
@@ -76,16 +76,28 @@ def check_clock(clock: object) -> None:
         raise TypeError("clock must return Unix seconds as a number, as time.time does")
 
 
-def log_failure(error: EnrollmentError, user_id: object) -> None:
+def get_logger() -> Logger:
+    """Return the library's logger; what never fails never loads ``logging``."""
+    import logging  # noqa: PLC0415  # a tenth of the time that importing the library takes
+
+    return logging.getLogger("otp_enroll")
+
+
+def log_failure(error: EnrollmentError, user_id: str | None) -> None:
     """Log what whoever runs the app must hear of, once; refusals are for the page alone.
 
     The line has no traceback, whose frames may hold secrets, and no text of the cause.
+
+    Args:
+        error: What is about to be raised.
+        user_id: Whose account it concerns; ``None`` in a walk over all accounts.
     """
-    cause = type(error.__cause__).__name__ if error.__cause__ else "nothing else"
+    name = type(error).__name__
     if isinstance(error, FailureError):
-        logger.error("%s for %r, because of %s: %s", type(error).__name__, user_id, cause, error)
+        cause = type(error.__cause__).__name__ if error.__cause__ else "nothing else"
+        get_logger().error("%s for %r, because of %s: %s", name, user_id, cause, error)
     elif isinstance(error, StoreContentionError):
-        logger.warning("%s for %r: %s", type(error).__name__, user_id, error)
+        get_logger().warning("%s for %r: %s", name, user_id, error)
 
 
 class Attempt(Generic[AnswerT]):

@@ -18,9 +18,8 @@ from otp_enroll.attempt import (
     Attempt,
     Write,
     check_clock,
+    get_logger,
     log_failure,
-    logger,
-    read_clock,
 )
 from otp_enroll.core.account_verbs import Disable, RegenerateRecoveryCodes, Rename, Verify
 from otp_enroll.core.confirm import Confirm
@@ -32,7 +31,7 @@ from otp_enroll.core.typed_text import HIDDEN, TypedCode, clean_label, read_code
 from otp_enroll.core.upkeep import Erase
 from otp_enroll.core.verb import METHODS, Verb
 from otp_enroll.display.setup import Confirmation, RecoveryCodes, Setup
-from otp_enroll.errors import EnrollmentError
+from otp_enroll.errors import EnrollmentError, StorageError
 from otp_enroll.events import Event
 from otp_enroll.maintenance import ResealReport
 from otp_enroll.policy import Policy, check_policy
@@ -41,8 +40,8 @@ from otp_enroll.storage.protocol import (
     AsyncEnrollmentStore,
     EnrollmentStore,
     SecretCipher,
+    StoredEnrollment,
     check_store,
-    storage_errors,
 )
 from otp_enroll.vault import Vault
 
@@ -137,7 +136,7 @@ class Enroller(EnrollerBase[EnrollmentStore]):
         cleaned = clean_label(issuer, "issuer", MAX_ISSUER)
         vault = Vault(cipher=cipher, random_bytes=random_bytes)
         super().__init__(store, cleaned, vault, policy, clock)
-        check_hook(on_event, "on_event")
+        check_hook(on_event, "on_event", optional=True)
         check_hook(sleep, "sleep")
         self._on_event = on_event
         self._sleep = sleep
@@ -372,14 +371,14 @@ class Enroller(EnrollerBase[EnrollmentStore]):
             ValueError: It commits by itself.
         """
         check_store(joined_store, joined=True, awaited=False)
-        check_hook(on_event, "on_event")
+        check_hook(on_event, "on_event", optional=True)
         return JoinedEnroller(
             joined_store,
             issuer=self._issuer,
             vault=self._vault,
             policy=self._policy,
             clock=self._clock,
-            on_event=on_event or self._on_event,
+            on_event=self._on_event if on_event is None else on_event,
         )
 
     def purge_expired(self, *, limit: int | None = None) -> int:
@@ -393,8 +392,7 @@ class Enroller(EnrollerBase[EnrollmentStore]):
         Raises:
             TypeError: The store cannot list ids.
         """
-        now = read_clock(self._clock)
-        return maintenance.purge_expired(self._store, self._apply, now=now, limit=limit)
+        return maintenance.purge_expired(self._store, self._apply, self._clock, limit=limit)
 
     def reseal(self, *, limit: int | None = None) -> ResealReport:
         """Seal with the newest key what older keys sealed, at most ``limit`` rows of it.
@@ -410,17 +408,30 @@ class Enroller(EnrollerBase[EnrollmentStore]):
             while not attempt.settled:
                 if (pause := attempt.pause) is not None:
                     self._sleep(pause)
-                with storage_errors():
-                    record = self._store.load(verb.user_id) if verb.loads else None
+                record = self._load(verb.user_id) if verb.loads else None
                 if (write := attempt.decide(record)) is not None:
-                    with storage_errors():
-                        stored = send(self._store, write)
-                    attempt.saved(stored)
+                    attempt.saved(self._send(write))
             deliver(attempt.events, self._on_event)
             return attempt.answer()
         except EnrollmentError as error:
             log_failure(error, verb.user_id)
             raise
+
+    def _load(self, user_id: str) -> StoredEnrollment | None:
+        try:
+            return self._store.load(user_id)
+        except EnrollmentError:
+            raise
+        except Exception as cause:
+            raise StorageError from cause
+
+    def _send(self, write: Write) -> object:
+        try:
+            return send(self._store, write)
+        except EnrollmentError:
+            raise
+        except Exception as cause:
+            raise StorageError from cause
 
 
 class JoinedEnroller(EnrollerBase[EnrollmentStore]):
@@ -555,13 +566,15 @@ def send(store: EnrollmentStore, write: Write) -> object:
     return store.save(write.record, expected=write.expected)
 
 
-def check_hook(hook: object, what: str) -> None:
+def check_hook(hook: object, what: str, *, optional: bool = False) -> None:
     """Refuse what an ``Enroller`` could not call, or would call and never await.
 
     Raises:
         TypeError: Not callable, or a coroutine function.
     """
-    if hook is not None and not callable(hook):
+    if hook is None and optional:
+        return
+    if not callable(hook):
         raise TypeError(f"{what} must be a function")
     if inspect.iscoroutinefunction(hook):
         raise TypeError(f"{what} is a coroutine function, which AsyncEnroller alone awaits")
@@ -588,4 +601,4 @@ def deliver(happened: Iterable[Event], on_event: Listener | None) -> None:
         try:
             on_event(event)
         except Exception:  # noqa: BLE001  # logged whole, and it undoes nothing
-            logger.exception("on_event raised; what it was told of stands")
+            get_logger().exception("on_event raised; what it was told of stands")

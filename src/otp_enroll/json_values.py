@@ -51,8 +51,9 @@ def by_code(kinds: Iterable[type[T]], data: object, what: str) -> type[T]:
     if not isinstance(data, Mapping):
         raise TypeError(f"{what} must be a mapping")
     code = cast("Mapping[str, object]", data).get("code")
-    for kind in kinds:
-        if kind.__dict__.get("code") == code:
+    # The newest first: dataclass(slots=True) makes a class twice, and the first one may live on.
+    for kind in reversed([*kinds]):
+        if "code" in kind.__dict__ and kind.__dict__["code"] == code:
             return kind
     raise ValueError(f"{what} has no code that is known here")
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Protocol, TypeVar, cast
 
+from otp_enroll.attempt import get_logger, log_failure, read_clock
 from otp_enroll.core.secret import Sealed
 from otp_enroll.core.upkeep import Purge, Reseal, Resealed
 from otp_enroll.core.verb import Verb
 from otp_enroll.errors import (
     AdapterError,
     CorruptRecordError,
+    FailureError,
     RecordTooNewError,
     StoreContentionError,
     UnreadableSecretError,
@@ -30,8 +32,6 @@ PAGE: Final = 1000
 """Ids that are asked of a store at a time."""
 
 T = TypeVar("T")
-
-logger: Final = logging.getLogger("otp_enroll")
 
 
 class Apply(Protocol):
@@ -71,14 +71,16 @@ class ResealReport:
     keys_needed: Mapping[str, int] = field(default_factory=dict[str, int], hash=False)
 
 
-def purge_expired(store: object, apply: Apply, *, now: int, limit: int | None) -> int:
+def purge_expired(
+    store: object, apply: Apply, clock: Callable[[], float], *, limit: int | None
+) -> int:
     """Erase expired setups, at most ``limit`` of them, and return how many.
 
     Raises:
         TypeError: The store cannot list ids.
     """
     purged, most = 0, check_limit(limit)
-    for user_id in _ids(store, setup_expired_before=now + 1):
+    for user_id in _ids(store, setup_expired_before=_next_second(clock)):
         if purged == most:
             break
         with _PassingOver():
@@ -87,11 +89,11 @@ def purge_expired(store: object, apply: Apply, *, now: int, limit: int | None) -
 
 
 async def purge_expired_async(
-    store: object, apply: AsyncApply, *, now: int, limit: int | None
+    store: object, apply: AsyncApply, clock: Callable[[], float], *, limit: int | None
 ) -> int:
     """As ``purge_expired``, awaited."""
     purged, most = 0, check_limit(limit)
-    async for user_id in _ids_async(store, setup_expired_before=now + 1):
+    async for user_id in _ids_async(store, setup_expired_before=_next_second(clock)):
         if purged == most:
             break
         with _PassingOver():
@@ -192,7 +194,7 @@ class _Tally(_PassingOver):
             self.unreadable += 1
             needed = {self._key_id_of(sealed) for sealed in done.unreadable}
             self._keys_needed.update(key_id for key_id in needed if key_id is not None)
-            logger.warning("reseal found a secret of %r that no key opens", user_id)
+            get_logger().warning("reseal found a secret of %r that no key opens", user_id)
 
     def report(self, *, stopped: bool = False) -> ResealReport:
         """Sum it up, ``stopped`` if rows were left."""
@@ -203,6 +205,21 @@ class _Tally(_PassingOver):
             complete=not stopped and not self.busy,
             keys_needed=dict(self._keys_needed),
         )
+
+
+@contextmanager
+def _log_failures() -> Iterator[None]:
+    """Log a failure that concerns no account by itself: no request does."""
+    try:
+        yield
+    except FailureError as error:
+        log_failure(error, None)
+        raise
+
+
+def _next_second(clock: Callable[[], float]) -> int:
+    with _log_failures():
+        return read_clock(clock) + 1
 
 
 def _check_page(page: Sequence[str], *, after: str | None) -> Sequence[str]:
@@ -218,7 +235,7 @@ def _ids(store: object, *, setup_expired_before: int | None = None) -> Iterator[
     page: Sequence[str] = ()
     while not page or len(page) == PAGE:
         after = page[-1] if page else None
-        with storage_errors():
+        with _log_failures(), storage_errors():
             page = listing.user_ids(
                 setup_expired_before=setup_expired_before, after=after, limit=PAGE
             )
@@ -236,7 +253,7 @@ async def _ids_async(
     page: Sequence[str] = ()
     while not page or len(page) == PAGE:
         after = page[-1] if page else None
-        with storage_errors():
+        with _log_failures(), storage_errors():
             page = await listing.user_ids(
                 setup_expired_before=setup_expired_before, after=after, limit=PAGE
             )

@@ -19,7 +19,7 @@ _SETUP_ID_BYTES: Final = 32
 _AUTHENTICATOR_ID_BYTES: Final = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Vault:
     """The cipher and the source of randomness, as one enroller uses them.
 
@@ -135,7 +135,7 @@ class Vault:
                 newly[authenticator_id] = new
             elif isinstance(new, UnreadableSecretError):
                 failure = failure or new
-        return reseal_with(state, newly), failure
+        return reseal_with(state, newly) if newly else state, failure
 
     def key_id_of(self, sealed: Sealed) -> str | None:
         """Ask the cipher which key a secret needs, if it is one that can say."""

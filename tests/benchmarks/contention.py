@@ -1,88 +1,81 @@
-"""How much a hammered account slows the logins of another one, at a pool of five connections.
+"""How much guessing at one account slows the logins of another, at a pool of five connections.
 
-PostgreSQL, one process, sixteen threads that guess at one account without a pause. The figure
-to look at is the ratio of the medians.
+One process, sixteen threads that guess without a pause. Most guesses meet a wait or a lock by
+then and are refused after one load: that is what a guesser can make the app do for ever.
 """
 
 from __future__ import annotations
 
-import statistics
 import threading
-import time
-from typing import Any
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Final
 
-from sqlalchemy import MetaData
-
-from helpers import servers
-from otp_enroll import Enroller, Unencrypted, errors
-from otp_enroll.storage.sqlalchemy import SQLAlchemyStore, enrollment_table, own_engine
+from benchmarks.ours import ACCOUNT, ISSUER, key_ring, user_ids
+from benchmarks.rounds import Side, Steps, per_call
+from otp_enroll import Enroller, errors
 from otp_enroll.testing import FakeAuthenticator, FrozenClock
 
-LOGINS = 200
-GUESSERS = 16
+GUESSERS: Final = 16
 
 
-def enroll(enroller: Enroller, clock: FrozenClock, user_id: str) -> FakeAuthenticator:
-    """Go from disabled to confirmed."""
-    setup = enroller.begin(user_id, account_name=user_id)
-    phone = FakeAuthenticator(setup.uri, clock)
-    enroller.confirm(user_id, phone.code(), setup_id=setup.id)
-    return phone
+class Contention:
+    """Logins of an owner, alone or beside guesses at a victim's account.
 
+    Args:
+        store: Over the pool.
+        count: How many logins a batch has.
+    """
 
-def median_login(enroller: Enroller, clock: FrozenClock, phone: FakeAuthenticator) -> float:
-    """Return the median time of a login, in milliseconds."""
-    times = []
-    for _ in range(LOGINS):
-        clock.advance(60)
-        code = phone.code()
-        started = time.perf_counter()
-        enroller.verify("owner", code)
-        times.append((time.perf_counter() - started) * 1000)
-    return statistics.median(times)
+    def __init__(self, store: Any, count: int) -> None:
+        self._count = count
+        self._clock = FrozenClock()
+        self._enroller = Enroller(store, issuer=ISSUER, cipher=key_ring(), clock=self._clock)
+        self._owner, self._victim = user_ids(2)
+        self._phone = self._enroll(self._owner)
+        self._enroll(self._victim)
 
+    def sides(self) -> list[Side]:
+        """Return both."""
+        return [Side(name="alone", run=self._log_in), Side(name="guessed at", run=self._beside)]
 
-def main() -> None:
-    """Print the two medians and their ratio."""
-    with servers.running(servers.PostgreSQL) as server:
-        engine: Any = own_engine(
-            server.fresh_database().url("postgresql+psycopg"), pool_size=5, max_overflow=0
-        )
-        table = enrollment_table(MetaData())
-        table.metadata.create_all(engine)
-        clock = FrozenClock()
-        enroller = Enroller(
-            SQLAlchemyStore(engine, table), issuer="Exir", cipher=Unencrypted(), clock=clock
-        )
-        phone = enroll(enroller, clock, "owner")
-        enroll(enroller, clock, "victim")
-        median_login(enroller, clock, phone)
-        quiet = median_login(enroller, clock, phone)
+    def _enroll(self, user_id: str) -> FakeAuthenticator:
+        setup = self._enroller.begin(user_id, account_name=ACCOUNT)
+        phone = FakeAuthenticator(setup.uri, self._clock)
+        self._enroller.confirm(user_id, phone.code(), setup_id=setup.id)
+        return phone
+
+    def _log_in(self) -> Steps:
+        def verify() -> float:
+            self._clock.advance(30)
+            code = self._phone.code()
+            return per_call(self._enroller.verify, [(self._owner, code)])
+
+        return {"verify": sum(verify() for _ in range(self._count)) / self._count}
+
+    def _beside(self) -> Steps:
+        with self._guessing():
+            return self._log_in()
+
+    @contextmanager
+    def _guessing(self) -> Generator[None]:
         stop = threading.Event()
-        guesses = [0] * GUESSERS
 
-        def guess(number: int) -> None:
+        def guess() -> None:
+            number = 0
             while not stop.is_set():
+                number += 1
                 try:
-                    enroller.verify("victim", f"{guesses[number] % 1_000_000:06d}")
+                    self._enroller.verify(self._victim, f"{number % 1_000_000:06d}")
                 except errors.EnrollmentError:
-                    guesses[number] += 1
+                    continue
 
-        guessers = [threading.Thread(target=guess, args=(n,)) for n in range(GUESSERS)]
+        guessers = [threading.Thread(target=guess) for _ in range(GUESSERS)]
         for thread in guessers:
             thread.start()
-        started = time.perf_counter()
-        loud = median_login(enroller, clock, phone)
-        seconds = time.perf_counter() - started
-        stop.set()
-        for thread in guessers:
-            thread.join()
-        engine.dispose()
-    print(f"median login, quiet            {quiet:8.2f} ms")
-    print(f"median login, under guessing   {loud:8.2f} ms")
-    print(f"ratio                          {loud / quiet:8.1f}")
-    print(f"guesses a second               {sum(guesses) / seconds:8.0f}")
-
-
-if __name__ == "__main__":
-    main()
+        try:
+            yield
+        finally:
+            stop.set()
+            for thread in guessers:
+                thread.join()

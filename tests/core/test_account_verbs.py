@@ -58,7 +58,7 @@ def test_disable_leaves_nothing_but_the_time_of_the_change(flow: Any) -> None:
     code = phone.code()
     flow.enroller.disable(USER, proof=code)
     record = flow.store.load(USER)
-    assert set(json.loads(record.document)) == {"schema", "min_reader", "trail"}
+    assert set(json.loads(record.document)) == {"schema", "trail"}
     assert (record.state, record.changed_at) == ("disabled", int(flow.clock.now))
     assert flow.enroller.status(USER).changed_at.timestamp() == flow.clock.now
     with pytest.raises(errors.NotEnrolledError):
@@ -127,7 +127,7 @@ def test_rename_refuses_unknown_and_taken_names(flow: Any) -> None:
     with pytest.raises(errors.UnknownAuthenticatorError):
         flow.enroller.rename(USER, "phone", "mobile")
     for taken in ("tablet", "laptop"):
-        with pytest.raises(errors.AmbiguousAuthenticatorError) as refusal:
+        with pytest.raises(errors.NameTakenError) as refusal:
             flow.enroller.rename(USER, "default", taken)
         assert refusal.value.names == ("default", "tablet")
     flow.enroller.rename(USER, "default", "default")

@@ -22,7 +22,7 @@ SCHEDULE = [0] * 5 + [30, 60, 120, 240, 480, 960, 1920] + [3600] * 20
 def failed(times: int, since: int = NOW) -> Waits:
     waits = Waits()
     for _ in range(times):
-        waits = waits.failed(since)
+        waits = waits.fail(since)
     return waits
 
 
@@ -46,7 +46,7 @@ def test_an_owner_who_errs_is_judged_again_in_time() -> None:
     for number in range(1, 51):
         now = budget.waits.until(now, BUDGET) or now
         at[number] = now - NOW
-        budget = budget.failed(now, BUDGET)
+        budget = budget.fail(now, BUDGET)
 
     assert {n: at[n] for n in (5, 6, 8, 10, 12, 50)} == {
         5: 0,
@@ -64,7 +64,7 @@ def test_ten_thousand_failures_are_finite_waits() -> None:
     """Nothing overflows: the wait stays an hour, the count stays a number, codes stay locked."""
     waits, budget = Waits(), CodeBudget()
     for n in range(10_000):
-        waits, budget = waits.failed(NOW + n), budget.failed(NOW + n, BUDGET)
+        waits, budget = waits.fail(NOW + n), budget.fail(NOW + n, BUDGET)
         until = waits.until(NOW + n, BUDGET)
         assert until is None or until <= NOW + n + 3600
 
@@ -79,20 +79,20 @@ def test_the_fiftieth_consecutive_failure_locks() -> None:
     """49 wrong codes leave codes usable, the 50th locks them."""
     budget = CodeBudget()
     for n in range(49):
-        budget = budget.failed(NOW + 3600 * n, BUDGET)
+        budget = budget.fail(NOW + 3600 * n, BUDGET)
     assert not budget.locked
     assert budget.attempts_to_lock(BUDGET) == 1
 
-    assert budget.failed(NOW + 3600 * 49, BUDGET).locked
+    assert budget.fail(NOW + 3600 * 49, BUDGET).locked
 
 
 @pytest.mark.requirement("R-68")
 def test_a_lock_outlives_further_failures() -> None:
     """No clock opens a lock: a failure long after it leaves it as it is."""
-    budget = CodeBudget(days=((NOW // SECONDS_PER_DAY, 99),)).failed(NOW, BUDGET)
+    budget = CodeBudget(days=((NOW // SECONDS_PER_DAY, 99),)).fail(NOW, BUDGET)
     assert budget.locked
 
-    assert budget.failed(NOW + 400 * SECONDS_PER_DAY, BUDGET).locked
+    assert budget.fail(NOW + 400 * SECONDS_PER_DAY, BUDGET).locked
 
 
 @pytest.mark.requirement("R-70", "R-71")
@@ -101,8 +101,8 @@ def test_successes_between_do_not_keep_an_account_from_the_lock() -> None:
     budget = CodeBudget()
     for n in range(100):
         assert not budget.locked, n
-        budget = budget.failed(NOW + n, BUDGET)
-        budget = CodeBudget(waits=budget.waits.cleared(), days=budget.days, locked=budget.locked)
+        budget = budget.fail(NOW + n, BUDGET)
+        budget = CodeBudget(waits=budget.waits.clear(), days=budget.days, locked=budget.locked)
 
     assert budget.locked
     assert budget.waits.failures == 0
@@ -115,8 +115,8 @@ def test_failures_leave_the_count_after_thirty_days() -> None:
     start = day * SECONDS_PER_DAY
     old = CodeBudget(days=((day, 99),))
 
-    kept = old.failed(start + 30 * SECONDS_PER_DAY - 1, BUDGET)
-    gone = old.failed(start + 30 * SECONDS_PER_DAY, BUDGET)
+    kept = old.fail(start + 30 * SECONDS_PER_DAY - 1, BUDGET)
+    gone = old.fail(start + 30 * SECONDS_PER_DAY, BUDGET)
 
     assert (kept.locked, kept.failures_in_30_days) == (True, 100)
     assert (gone.locked, gone.failures_in_30_days) == (False, 1)
@@ -129,7 +129,7 @@ def test_failures_are_counted_per_utc_day() -> None:
     midnight = (NOW // SECONDS_PER_DAY) * SECONDS_PER_DAY
     budget = CodeBudget()
     for now in (midnight - 1, midnight, midnight + SECONDS_PER_DAY - 1):
-        budget = budget.failed(now, BUDGET)
+        budget = budget.fail(now, BUDGET)
 
     today = midnight // SECONDS_PER_DAY
     assert budget.days == ((today - 1, 1), (today, 2))
@@ -156,7 +156,7 @@ def test_a_clock_that_jumped_back_locks_nobody_out() -> None:
     waits = failed(8, since=NOW + 10 * 365 * SECONDS_PER_DAY)
 
     assert waits.until(NOW, BUDGET) == NOW + 240
-    rewound = waits.rewound(NOW)
+    rewound = waits.rewind(NOW)
     assert rewound.until(NOW, BUDGET) == NOW + 240
     assert rewound.until(NOW + 240, BUDGET) is None
     assert rewound.failures == 8
@@ -167,8 +167,8 @@ def test_a_wait_that_runs_is_not_begun_anew() -> None:
     """Looking at a wait in its course leaves its end where it was."""
     waits = failed(8)
 
-    assert waits.rewound(NOW + 100) == waits
-    assert waits.rewound(NOW + 100).until(NOW + 100, BUDGET) == NOW + 240
+    assert waits.rewind(NOW + 100) == waits
+    assert waits.rewind(NOW + 100).until(NOW + 100, BUDGET) == NOW + 240
 
 
 @pytest.mark.requirement("R-70")
@@ -177,11 +177,11 @@ def test_failures_of_a_clock_that_was_ahead_count_as_today() -> None:
     today = NOW // SECONDS_PER_DAY
     ahead = CodeBudget(days=((today + 4000, 60), (today + 5000, 38)))
 
-    budget = ahead.failed(NOW, BUDGET)
+    budget = ahead.fail(NOW, BUDGET)
 
     assert budget.days == ((today, 99),)
-    assert budget.failed(NOW, BUDGET).locked
-    assert budget.failed(NOW + 30 * SECONDS_PER_DAY, BUDGET).failures_in_30_days == 1
+    assert budget.fail(NOW, BUDGET).locked
+    assert budget.fail(NOW + 30 * SECONDS_PER_DAY, BUDGET).failures_in_30_days == 1
 
 
 @pytest.mark.requirement("R-68", "R-70")
@@ -200,9 +200,9 @@ def test_a_budget_counts_whatever_the_clock_does(steps: list[tuple[str, int]]) -
         if budget.locked:
             break
         if outcome == "right":
-            budget = CodeBudget(waits=budget.waits.cleared(), days=budget.days)
+            budget = CodeBudget(waits=budget.waits.clear(), days=budget.days)
             continue
-        budget = budget.failed(now, BUDGET)
+        budget = budget.fail(now, BUDGET)
         days = [day for day, _ in budget.days]
         today = now // SECONDS_PER_DAY
         assert days == sorted(set(days))
@@ -239,7 +239,7 @@ def test_replacing_the_waits_keeps_the_rest() -> None:
     changed = budgets.with_waits("code", failed(1))
     assert changed.code == CodeBudget(waits=failed(1), days=((1, 2),), locked=True, extra={"a": 1})
     assert (changed.recovery, changed.extra) == (failed(3), {"b": 2})
-    cleared = budgets.with_waits("recovery_code", budgets.recovery.cleared())
+    cleared = budgets.with_waits("recovery_code", budgets.recovery.clear())
     assert (cleared.recovery, cleared.code, cleared.extra) == (Waits(), budgets.code, {"b": 2})
 
 
@@ -251,7 +251,7 @@ def test_the_numbers_are_the_policys() -> None:
     assert failed(1).until(NOW, budget) is None
     assert failed(2).until(NOW, budget) == NOW + 60
     assert failed(3).until(NOW, budget) == NOW + 100
-    assert CodeBudget(waits=failed(9)).failed(NOW, budget).locked
+    assert CodeBudget(waits=failed(9)).fail(NOW, budget).locked
 
 
 @pytest.mark.requirement("R-69")

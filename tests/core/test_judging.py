@@ -116,7 +116,7 @@ def with_secret(flow: Any, secret: Secret, *names: str) -> None:
             template,
             id=f"{number:032x}",
             name=name,
-            sealed=flow.enroller._settings.seal(secret, USER, f"{number:032x}"),
+            sealed=flow.enroller._vault.seal(secret, USER, f"{number:032x}"),
             last_counter=-1,
         )
         for number, name in enumerate(names)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from otp_enroll.core.decision import Facts
 
 from helpers.flows import USER, VOUCHED, Make
 from otp_enroll import Policy, errors
-from otp_enroll.core import requests, setups
+from otp_enroll.core.setup_verbs import Begin
 from otp_enroll.core.states import Disabled, setup_of
+from otp_enroll.core.verb import World
 from otp_enroll.storage import codec
 
 
@@ -82,13 +82,9 @@ def test_no_more_authenticators_than_the_policy_allows(flow: Any) -> None:
 
 def test_transition_without_its_random_material_is_a_mistake(flow: Any) -> None:
     """The pure core makes up nothing: begin without a fresh secret is a TypeError."""
-    facts = Facts(
-        user_id=USER, now=0, changed_at=0, policy=Policy(), issuer="Exir", purpose="begin",
-        actor=None, context={},
-    )  # fmt: skip
-    request = requests.Begin(user_id=USER, account_name="sara")
+    world = World(now=0, changed_at=0, policy=Policy(), issuer="Exir")
     with pytest.raises(TypeError, match="FreshSetup"):
-        setups.begin(Disabled(), request, facts)
+        Begin(user_id=USER, account_name="sara").decide(Disabled(), world)
 
 
 @pytest.mark.requirement("R-44")

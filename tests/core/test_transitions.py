@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from helpers.flows import USER, VOUCHED, wrong_for
-from otp_enroll import errors
-from otp_enroll.core.states import Phase, phase_of
-from otp_enroll.core.transitions import TRANSITIONS, Cell
+from otp_enroll import Policy, errors
+from otp_enroll.core.account_verbs import Verify
+from otp_enroll.core.secret import SetupId
+from otp_enroll.core.setup_verbs import Cancel
+from otp_enroll.core.states import Disabled, EnrollmentState, Phase, phase_of
+from otp_enroll.core.transitions import TRANSITIONS, Cell, decide
+from otp_enroll.core.typed_text import read_code
+from otp_enroll.core.verb import Decision, Verb, World
+from otp_enroll.errors import EnrollmentError
 from otp_enroll.storage import codec
 from otp_enroll.testing import FakeAuthenticator
 
@@ -49,10 +57,15 @@ class Account:
         if staged:
             self.stage("tablet")
 
-    def phase(self) -> Phase | None:
-        """Read the phase off the stored row; ``None`` if there is no row."""
+    def phase(self) -> Phase:
+        """Read the phase off the stored row."""
         record = self.flow.store.load(USER)
-        return None if record is None else phase_of(codec.decode(record)[0])
+        return Phase.DISABLED if record is None else phase_of(codec.decode(record)[0])
+
+    def purge(self, *, after: float) -> None:
+        """Purge after so many seconds."""
+        self.flow.clock.advance(after)
+        self.enroller.purge_expired()
 
     def new_code(self) -> str:
         """Return the staged authenticator's code, or one of nobody's."""
@@ -86,6 +99,9 @@ def good_calls(verb: str, account: Account) -> Iterator[Callable[[], object]]:
             lambda: enroller.regenerate_recovery_codes(USER, proof=proof)
         ],
         "rename": [lambda: enroller.rename(USER, "default", "phone")],
+        "status": [lambda: enroller.status(USER)],
+        "reseal": [enroller.reseal],
+        "purge_expired": [lambda: account.purge(after=0), lambda: account.purge(after=900)],
         "erase": [lambda: enroller.erase(USER, proof=VOUCHED)],
     }
     yield from calls[verb]
@@ -113,21 +129,19 @@ def make_account(make_flow: Any) -> Callable[[Phase], Account]:
     return make
 
 
+def verbs_of(kind: type[Verb[Any]]) -> Iterator[type[Verb[Any]]]:
+    """Yield the classes below one that can be made."""
+    if not inspect.isabstract(kind):
+        yield kind
+    for inner in kind.__subclasses__():
+        if inner.__module__.startswith("otp_enroll."):
+            yield from verbs_of(inner)
+
+
 @pytest.mark.requirement("R-41")
 def test_table_is_complete() -> None:
-    """The table has a cell for each verb that changes something, in each phase."""
-    assert {
-        "begin",
-        "resume",
-        "confirm",
-        "cancel",
-        "check_key_copy",
-        "verify",
-        "disable",
-        "regenerate_recovery_codes",
-        "rename",
-        "erase",
-    } == set(TRANSITIONS)
+    """The table has a row for each class of a verb, and a cell in it for each phase."""
+    assert {verb.name for verb in verbs_of(Verb)} == set(TRANSITIONS)
     assert all(set(row) == set(Phase) for row in TRANSITIONS.values())
 
 
@@ -154,10 +168,10 @@ def test_verb_leads_where_the_table_says(
         else:
             call()
             reached.add(account.phase())
-    expected: set[Phase | None] = set(cell.to)
     if verb == "erase":
-        expected = {None}
-    assert reached == expected
+        assert account.flow.store.load(USER) is None
+    else:
+        assert reached == set(cell.to)
 
 
 @pytest.mark.requirement("R-41", "R-51")
@@ -230,6 +244,81 @@ def test_expired_setup_is_as_good_as_none(
     elif cell.refuses is not None:
         with pytest.raises(cell.refuses):
             call()
+    elif verb in {"status", "reseal"}:
+        call()
+        assert account.phase() is phase  # they write nothing
+        assert account.enroller.status(USER).setup_expires_at is None
     else:
         call()
-        assert account.phase() in (cell.to or (None,))
+        assert account.phase() in (cell.to or (Phase.DISABLED,))
+
+
+class Astray(Verb[None]):
+    """A verb of ours that went wrong: it wants to save a state that its row does not lead to."""
+
+    name = "cancel"
+    refusal: EnrollmentError | None = None
+
+    def decide(self, state: EnrollmentState, world: World) -> Decision[None]:
+        return Decision(self.refusal, state=state)
+
+
+def astray_on(state: EnrollmentState) -> Decision[None]:
+    world = World(now=0, changed_at=0, policy=Policy(), issuer="Exir")
+    return decide(Astray(user_id=USER), state, world)
+
+
+@pytest.mark.requirement("R-41")
+def test_phase_that_the_cell_does_not_have_is_not_saved(make_account: Any) -> None:
+    """A verb that wants to save another phase than its cell's is a failure with two facts."""
+    account = make_account(Phase.PENDING)
+    state, _ = codec.decode(account.flow.store.load(USER))
+    with pytest.raises(errors.TransitionBrokenError) as broken:
+        astray_on(state)
+    assert (broken.value.verb, broken.value.phase) == ("cancel", "PENDING")
+    assert vars(broken.value) == {"verb": "cancel", "phase": "PENDING"}
+
+
+@pytest.mark.requirement("R-41")
+def test_broken_transition_saves_nothing_and_shows_nothing(
+    make_account: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through an enroller nothing is saved, and no frame of the rules keeps what was decided."""
+    account = make_account(Phase.PENDING)
+    before = account.flow.store.load(USER)
+    monkeypatch.setattr(Cancel, "on_setup", lambda self, state, setup, world: Decision(None, state))
+    with pytest.raises(errors.TransitionBrokenError) as broken:
+        account.enroller.cancel(USER, setup_id=account.setup_id)
+    assert account.flow.store.load(USER) == before
+    assert account.flow.told[-1].code == "setup_begun"
+    frames = [frame for frame, _ in traceback.walk_tb(broken.value.__traceback__)]
+    assert not any("otp_enroll/core" in frame.f_code.co_filename for frame in frames)
+
+
+@pytest.mark.requirement("R-41")
+def test_refusal_may_save_the_phase_that_it_found_and_no_other(
+    make_account: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refusal that writes, as a wrong code does, leaves the phase as it was."""
+    monkeypatch.setattr(Astray, "refusal", errors.WrongCodeError())
+    state, _ = codec.decode(make_account(Phase.PENDING).flow.store.load(USER))
+    assert astray_on(state).state is state
+    monkeypatch.setattr(
+        Astray, "decide", lambda self, state, world: Decision(self.refusal, state=Disabled())
+    )
+    with pytest.raises(errors.TransitionBrokenError):
+        astray_on(state)  # to DISABLED is where cancel leads, but not where a refusal does
+
+
+@pytest.mark.requirement("R-41")
+@pytest.mark.parametrize("verb", ["verify", "cancel"])
+def test_verb_refuses_by_itself_too(verb: str) -> None:
+    """Asked past the table, a verb of an account or of a setup refuses where there is none."""
+    world = World(now=0, changed_at=0, policy=Policy(), issuer="Exir")
+    asked: Verb[Any] = Cancel(user_id=USER, setup_id=SetupId(b"x"))
+    refused: type[EnrollmentError] = errors.NotPendingError
+    if verb == "verify":
+        asked = Verify(user_id=USER, code=read_code("123456"), purpose="login")
+        refused = errors.NotEnrolledError
+    with pytest.raises(refused):
+        asked.decide(Disabled(), world)

@@ -98,6 +98,45 @@ def test_the_key_is_written_in_groups_with_spaces(setup: Setup) -> None:
     assert re.fullmatch("[A-Z2-7]{32}", setup.key)
 
 
+@pytest.mark.requirement("R-06", "R-09")
+def test_the_groups_of_a_key_are_read_like_a_tuple(setup: Setup) -> None:
+    """They join, count, index, slice and compare as a tuple, and ``str`` puts spaces between."""
+    groups, key = setup.key_groups, setup.key
+    expected = tuple(key[start : start + 4] for start in range(0, 32, 4))
+
+    assert f"{groups}" == " ".join(groups) == " ".join(expected)
+    assert groups == expected
+    assert expected == groups
+    assert groups == setup.key_groups
+    assert groups != expected[1:]
+    assert groups != [*expected]
+    assert (len(groups), groups[-1], groups[:2]) == (8, expected[-1], expected[:2])
+    assert (expected[3] in groups, groups.index(expected[0])) == (True, 0)
+
+
+@pytest.mark.requirement("R-06")
+def test_the_groups_of_a_key_are_a_secret(setup: Setup) -> None:
+    """Only ``str`` writes them: no repr, pickle, hash, JSON or copy has them."""
+    groups = setup.key_groups
+
+    assert repr(groups) == "KeyGroups(8 groups)"
+    assert copy.deepcopy(groups) is copy.copy(groups) is groups
+    for dump in (json.dumps, hash, vars):
+        with pytest.raises(TypeError):
+            dump(groups)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError, match="KeyGroups holds a secret and is not pickled"):
+            pickle.dumps(groups, protocol)
+
+
+@pytest.mark.requirement("R-14")
+def test_a_uri_is_built_once(setup: Setup) -> None:
+    """A page asks for it four times, and gets the same object each time."""
+    first = setup.uri
+
+    assert setup.uri is first
+
+
 @pytest.mark.requirement("R-32")
 def test_the_spoken_key_is_the_key(setup: Setup) -> None:
     """Each character is said, in its group, with digits as words."""
@@ -233,7 +272,7 @@ def test_a_confirmation_says_what_it_did(flow: Any) -> None:
 
 
 @pytest.mark.parametrize("lifetime", [300, 900, 3600])
-def test_the_end_of_a_setup_is_told_in_utc(lifetime: int, make_flow: Any) -> None:
+def test_the_end_of_a_setup_is_in_utc(lifetime: int, make_flow: Any) -> None:
     """``expires_at`` is an aware time, one lifetime from the beginning."""
     flow = make_flow(policy=Policy(setup_lifetime=lifetime))
     setup = flow.enroller.begin(USER, account_name="sara")
@@ -246,11 +285,11 @@ def test_the_end_of_a_setup_is_told_in_utc(lifetime: int, make_flow: Any) -> Non
 
 @pytest.mark.requirement("R-04", "R-22", "R-30")
 def test_a_setup_warns_of_what_apps_do(flow: Any, make_flow: Any) -> None:
-    """Usual setups warn of nothing; parameters, names, length and a replacement are told."""
+    """Usual setups warn of nothing; parameters, names, length and a replacement have a warning."""
     assert flow.enroller.begin(USER, account_name="sara").warnings == ()
     odd = make_flow(policy=Policy(algorithm="SHA512", digits=8))
     setup = odd.enroller.begin(USER, account_name="sara & " + "x" * 100)
-    assert [one.code for one in setup.warnings] == [
+    assert [warning.code for warning in setup.warnings] == [
         "ignored_parameters",
         "risky_characters",
         "long_uri",
@@ -269,7 +308,7 @@ def test_a_replacement_has_a_number_and_a_warning(suffix: bool, label: str, make
 
     assert (setup.account_name, setup.replaces) == (label, True)
     assert parse(setup.uri).account_name == label
-    assert [one.code for one in setup.warnings] == ["may_overwrite"]
+    assert [warning.code for warning in setup.warnings] == ["may_overwrite"]
 
 
 @pytest.mark.requirement("R-02")

@@ -133,12 +133,12 @@ def made(
 
 def in_reading_order(words: list[Word]) -> list[str]:
     """Order words of Latin letters as an eye reads them: by line, then from the left."""
-    return [one.text for one in sorted(words, key=lambda one: (round(one.top / 4), one.left))]
+    return [word.text for word in sorted(words, key=lambda word: (round(word.top / 4), word.left))]
 
 
 def recovery_codes_of(words: list[Word]) -> list[Word]:
     """Pick the words that are recovery codes: 24 characters and five hyphens, in ASCII."""
-    return [one for one in words if one.text.isascii() and len(one.text) == 29]
+    return [word for word in words if word.text.isascii() and len(word.text) == 29]
 
 
 each_paper = pytest.mark.parametrize("paper", PAPERS)
@@ -159,11 +159,11 @@ def test_a_printed_key_is_scanned_and_read(printer: Printer, locale: str, paper:
     (code,) = scan(printer.picture(150))
     assert code.text == setup.uri
     words = printer.words()
-    groups = [one for one in words if one.text in setup.key_groups]
+    groups = [word for word in words if word.text in setup.key_groups]
     assert in_reading_order(groups) == list(setup.key_groups)
     # A letter of a monospaced face is 0.6 em wide.
-    assert all(one.right - one.left >= 4 * 0.6 * 12 for one in groups)
-    texts = [one.text for one in words]
+    assert all(group.right - group.left >= 4 * 0.6 * 12 for group in groups)
+    texts = [word.text for word in words]
     assert texts.count(setup.check_word) == 1
     assert texts.count(setup.sheet().number) == 1
 
@@ -180,7 +180,7 @@ def test_printed_recovery_codes_are_read(printer: Printer, locale: str, paper: s
     assert printer.size() == (1, PAPERS[paper])
     found = recovery_codes_of(printer.words())
     assert in_reading_order(found) == list(codes)
-    assert all(one.right - one.left >= 29 * 0.6 * 12 for one in found)
+    assert all(code.right - code.left >= 29 * 0.6 * 12 for code in found)
 
 
 @pytest.mark.requirement("R-30", "R-85")
@@ -201,7 +201,7 @@ def test_the_longest_names_still_fit_on_a_page(
     corners = code.position
     side = (corners.top_right.x - corners.top_left.x) / 300 * 25.4
     assert side / (17 + 4 * setup.qr.version) >= 0.4
-    groups = [one for one in printer.words() if one.text in setup.key_groups]
+    groups = [word for word in printer.words() if word.text in setup.key_groups]
     assert in_reading_order(groups) == list(setup.key_groups)
 
 
@@ -218,7 +218,11 @@ def test_the_most_codes_still_fit_on_a_page(printer: Printer, locale: str, paper
     found = recovery_codes_of(printer.words())
     middle = PAPERS[paper][0] / 2
     columns = [
-        [one.text for one in sorted(found, key=lambda one: one.top) if (one.left > middle) is right]
+        [
+            code.text
+            for code in sorted(found, key=lambda code: code.top)
+            if (code.left > middle) is right
+        ]
         for right in (locale == "fa", locale == "en")
     ]
     assert [*columns[0], *columns[1]] == list(codes)

@@ -23,12 +23,13 @@ from django.db import NotSupportedError, connections  # noqa: E402
 from django.test import override_settings  # noqa: E402
 from django_site import ACCOUNT, CLOCK, USER, Site, enroll, kinds, make_enroller, use  # noqa: E402
 
+from otp_enroll import AsyncEnroller  # noqa: E402
 from otp_enroll.django.conf import get_enroller  # noqa: E402
 from otp_enroll.django.fields import ExactCharField  # noqa: E402
 from otp_enroll.django.models import Enrollment  # noqa: E402
 from otp_enroll.django.store import DjangoStore  # noqa: E402
 from otp_enroll.storage.aesgcm import AESGCMKeyRing  # noqa: E402
-from otp_enroll.storage.memory import MemoryStore  # noqa: E402
+from otp_enroll.storage.memory import AsyncMemoryStore, MemoryStore  # noqa: E402
 
 pytest_plugins = ["django_servers"]
 
@@ -74,6 +75,16 @@ def test_wrong_setting(setting: dict[str, str], check: str) -> None:
         assert found() == [check]
         with pytest.raises(ImproperlyConfigured):
             get_enroller()
+
+
+def test_setting_that_names_another_enroller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An async enroller is refused in words that say what the setting must name."""
+    awaited = AsyncEnroller(AsyncMemoryStore(), issuer="Exir", cipher=CIPHER)
+    monkeypatch.setattr(django_urls, "enroller", awaited)
+    with pytest.raises(
+        ImproperlyConfigured, match=r"of type AsyncEnroller: name an Enroller over a DjangoStore$"
+    ):
+        get_enroller()
 
 
 @pytest.fixture

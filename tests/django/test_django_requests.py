@@ -15,7 +15,11 @@ from django.test import Client  # noqa: E402
 from django_site import ACCOUNT, CLOCK, USER, Site, enroll, kinds, make_enroller  # noqa: E402
 
 from otp_enroll import AsyncEnroller, Override, Unencrypted, errors  # noqa: E402
-from otp_enroll.django.store import AsyncDjangoStore, DjangoStore  # noqa: E402
+from otp_enroll.django.store import (  # noqa: E402
+    AsyncDjangoStore,
+    AsyncJoinedDjangoStore,
+    JoinedDjangoStore,
+)
 
 pytest_plugins = ["django_servers"]
 
@@ -116,7 +120,7 @@ def test_view_commits_and_rolls_back_with_the_app(site: Site) -> None:
         verification = enroller.verify(USER, phone.code(), purpose="disable")
         with transaction.atomic():
             site.sql("INSERT INTO note VALUES ('switched off')")
-            view = enroller.using(DjangoStore.joined())
+            view = enroller.using(JoinedDjangoStore())
             view.disable(USER, proof=verification)
             assert view.status(USER).state == "disabled"
             transaction.set_rollback(rolls_back)
@@ -135,7 +139,7 @@ def test_async_flow(site: Site) -> None:
         await awaited.cancel(USER, setup_id=setup.id)
 
     async def change() -> None:
-        view = awaited.using(AsyncDjangoStore.joined())
+        view = awaited.using(AsyncJoinedDjangoStore())
         await view.disable(USER, proof=DESK)
 
     async_to_sync(scenario)()

@@ -6,7 +6,6 @@ import asyncio
 import json
 import sys
 import time
-from abc import ABC
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -38,10 +37,16 @@ from django_site import (  # noqa: E402
 )
 
 from otp_enroll import Override, StoredEnrollment  # noqa: E402
-from otp_enroll.django.store import AsyncDjangoStore, DjangoStore  # noqa: E402
+from otp_enroll.django.store import (  # noqa: E402
+    AsyncDjangoStore,
+    AsyncJoinedDjangoStore,
+    DjangoStore,
+    JoinedDjangoStore,
+)
 from otp_enroll.errors import StorageError  # noqa: E402
 from otp_enroll.storage.memory import MemoryStore  # noqa: E402
 from otp_enroll.storage.protocol import (  # noqa: E402
+    AsyncEnrollmentStore,
     AsyncListingStore,
     EnrollmentStore,
     ListingStore,
@@ -98,7 +103,7 @@ class App:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        begun = Transaction(DjangoStore.joined())
+        begun = Transaction(JoinedDjangoStore())
         yield begun
         begun.end()
 
@@ -193,7 +198,7 @@ class Request:
 class StoreInRequest:
     """An async store as a request has it."""
 
-    def __init__(self, request: Request, store: AsyncDjangoStore) -> None:
+    def __init__(self, request: Request, store: AsyncEnrollmentStore) -> None:
         self.request = request
         self.store = store
         self.joined = store.joined
@@ -239,7 +244,7 @@ class AsyncApp(App):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncTransaction]:  # type: ignore[override]  # awaited
         request = Request()
-        store = StoreInRequest(request, AsyncDjangoStore.joined())
+        store = StoreInRequest(request, AsyncJoinedDjangoStore())
         begun = await request.plain(Transaction, store)
         yield AsyncTransaction(request, begun)
         await request.plain(begun.end)
@@ -296,7 +301,7 @@ def test_each_verb_reads_once_and_writes_once(site: Site) -> None:
 def test_joined_store_sends_the_same_statements(site: Site) -> None:
     """In the app's transaction too a call is one statement, and no savepoint."""
     with transaction.atomic():
-        store = DjangoStore.joined()
+        store = JoinedDjangoStore()
         calls: list[tuple[str, Callable[[], object]]] = [
             ("INSERT", lambda: store.save(record(), expected=None)),
             ("INSERT", lambda: store.save(record(), expected=None)),
@@ -380,30 +385,32 @@ def test_longer_text_than_its_column_is_refused(name: str) -> None:
 
 
 def test_stores_are_what_an_enroller_wants() -> None:
-    """``joined`` is a bool on a store, and on the class the way to a joined one."""
+    """Own and joined stores say so by ``joined``, and each has the alias of its kind."""
     own: ListingStore = DjangoStore()
-    joined: EnrollmentStore = DjangoStore.joined()
-    named = DjangoStore.joined("shop")
     awaited: AsyncListingStore = AsyncDjangoStore()
-    assert (own.joined, joined.joined, awaited.joined) == (False, True, False)
-    assert (DjangoStore.joined().alias, named.alias, DjangoStore().alias) == (
-        "default",
-        "shop",
-        OWN,
-    )
-    assert AsyncDjangoStore.joined(alias="shop").joined is True
+    joined: EnrollmentStore = JoinedDjangoStore()
+    awaited_joined: AsyncEnrollmentStore = AsyncJoinedDjangoStore()
+    assert (own.joined, awaited.joined) == (False, False)
+    assert (joined.joined, awaited_joined.joined) == (True, True)
+    for kind, alias in (
+        (DjangoStore, OWN),
+        (AsyncDjangoStore, OWN),
+        (JoinedDjangoStore, "default"),
+        (AsyncJoinedDjangoStore, "default"),
+    ):
+        assert (kind().alias, kind("shop").alias) == (alias, "shop")
     with pytest.raises(ValueError, match="joined"):
         make_enroller(joined)
 
 
-def test_store_of_the_app_joins_as_itself() -> None:
-    """A class of the app that extends a store, and an abstract class too, makes its own kind."""
-
-    class Audited(DjangoStore, ABC):
-        """The app's own."""
-
-    assert isinstance(Audited.joined(), Audited)
-    assert (Audited.joined().joined, Audited().joined) == (True, False)
+@pytest.mark.parametrize(
+    "kind", [DjangoStore, AsyncDjangoStore, JoinedDjangoStore, AsyncJoinedDjangoStore]
+)
+def test_a_connection_is_no_alias(site: Site, kind: Any) -> None:
+    """A store that is given a connection, or nothing, says that it takes an alias."""
+    for wrong in (connections["default"], None):
+        with pytest.raises(TypeError, match="pass the alias of an entry of DATABASES"):
+            kind(wrong)
 
 
 @contextmanager
@@ -587,10 +594,10 @@ class Elsewhere:
 @override_settings(DATABASE_ROUTERS=[Elsewhere()])
 def test_routers_are_not_asked(site: Site) -> None:
     """Reads go where writes go, whatever a router says."""
-    for store in (DjangoStore(), DjangoStore.joined()):
+    for store in (DjangoStore(), JoinedDjangoStore()):
         assert store.save(record(store.alias), expected=None)
         assert store.load(store.alias) == record(store.alias)
-        assert store.alias in store.user_ids()
+    assert set(DjangoStore().user_ids()) == {OWN, "default"}
 
 
 def test_joined_mode_lets_errors_through(site: Site) -> None:
@@ -598,8 +605,8 @@ def test_joined_mode_lets_errors_through(site: Site) -> None:
     DjangoStore().save(record(), expected=None)
     bad = record("other", document=None), record(document=None)
     calls: list[Callable[[], object]] = [
-        lambda: DjangoStore.joined().save(bad[0], expected=None),
-        lambda: DjangoStore.joined().save(bad[1], expected="1" * 32),
+        lambda: JoinedDjangoStore().save(bad[0], expected=None),
+        lambda: JoinedDjangoStore().save(bad[1], expected="1" * 32),
     ]
     for call in calls:
         with transaction.atomic():

@@ -15,7 +15,7 @@ import otp_enroll
 ROOT: Final = Path(otp_enroll.__file__).parent
 
 FLOORS: Final[tuple[tuple[str, ...], ...]] = (
-    ("json_values", "errors", "events", "policy"),
+    ("json_values", "extras", "errors", "events", "policy"),
     ("core",),
     (
         "provisioning",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from helpers.flows import USER
 from otp_enroll import StoredEnrollment
-from otp_enroll.core.budget import Budgets, CodeBudget, Waits
+from otp_enroll.core.budget import NO_FAILURES, Budgets, CodeBudget, Waits
 from otp_enroll.core.recovery import RecoverySet
 from otp_enroll.core.secret import Sealed
 from otp_enroll.core.states import (
@@ -53,19 +53,20 @@ json_values = st.recursive(
     max_leaves=5,
 )
 extras = st.dictionaries(texts.filter(lambda key: key not in OURS), json_values, max_size=2)
-parameters = st.builds(
+parameters = st.just(Parameters()) | st.builds(
     Parameters,
     type=st.sampled_from(["totp", "hotp"]),
     algorithm=st.sampled_from(["SHA1", "SHA256", "SHA512"]),
     digits=st.integers(6, 8),
     period=st.integers(1, 120),
 )
+names = texts | st.just("default")
 sealed_bytes = st.builds(Sealed, st.binary(min_size=1, max_size=80))
 setups = st.builds(
     StoredSetup,
     id_digest=st.binary(min_size=32, max_size=32),
     authenticator_id=texts.map(lambda text: "staged " + text),
-    name=texts,
+    name=names,
     parameters=parameters,
     sealed=sealed_bytes,
     issuer=texts,
@@ -79,7 +80,7 @@ setups = st.builds(
 authenticators = st.builds(
     Authenticator,
     id=texts,
-    name=texts,
+    name=names,
     parameters=parameters,
     sealed=sealed_bytes,
     last_counter=st.integers(-1, 2**40),
@@ -92,17 +93,13 @@ waits = st.builds(Waits, failures=counts, since=times, extra=extras)
 days = st.dictionaries(st.integers(0, 10**6), st.integers(1, 1000), max_size=4).map(
     lambda found: tuple(sorted(found.items()))
 )
-budgets = st.builds(
-    Budgets,
-    code=st.builds(CodeBudget, waits=waits, days=days, locked=st.booleans(), extra=extras),
-    recovery=waits,
-    extra=extras,
-)
+code_budgets = st.builds(CodeBudget, waits=waits, days=days, locked=st.booleans(), extra=extras)
+budgets = st.builds(Budgets, code=code_budgets, recovery=waits, extra=extras)
 
 
 @st.composite
 def recovery_sets(draw: st.DrawFn) -> RecoverySet:
-    spent = draw(st.lists(st.booleans(), max_size=12).map(tuple))
+    spent = draw(st.lists(st.booleans(), min_size=1, max_size=12).map(tuple))
     return RecoverySet(
         salt=draw(st.binary(min_size=16, max_size=16)),
         digests=draw(st.binary(min_size=32 * len(spent), max_size=32 * len(spent))),
@@ -116,12 +113,13 @@ confirmed_states = st.builds(
     authenticators=st.lists(
         authenticators, min_size=1, max_size=3, unique_by=(lambda one: one.name, lambda one: one.id)
     ).map(tuple),
-    recovery=recovery_sets(),
-    budgets=budgets,
+    recovery=st.none() | recovery_sets(),
+    budgets=st.just(NO_FAILURES) | budgets,
     setup=st.none() | setups,
 )
+pending_states = st.builds(Pending, setup=setups)
 states: st.SearchStrategy[EnrollmentState] = st.one_of(
-    st.just(Disabled()), st.builds(Pending, setup=setups), confirmed_states
+    st.just(Disabled()), pending_states, confirmed_states
 )
 revisions = st.text("0123456789abcdef", min_size=32, max_size=32)
 envelopes = st.builds(
@@ -207,6 +205,15 @@ def document(enrollment: EnrollmentState = CONFIRMED, envelope: Envelope | None 
     return json.loads(written(enrollment, envelope).document)
 
 
+def in_full() -> Any:
+    """Return the document of the confirmed state with all that is left out where it is usual."""
+    usual = {"name": "default", "type": "totp", "algorithm": "SHA1", "digits": 6, "period": 30}
+    tree = document()
+    for one in (*tree["authenticators"], tree["setup"]):
+        one.update(usual | {"generation": 1} | one)
+    return {"min_reader": 1, "trail": []} | tree
+
+
 def with_document(changed: object, record: StoredEnrollment | None = None) -> StoredEnrollment:
     text = changed if isinstance(changed, str) else json.dumps(changed)
     return replace(record or written(), document=text)
@@ -220,7 +227,7 @@ def at(tree: Any, path: tuple[str | int, ...]) -> Any:
 
 def changed(path: tuple[str | int, ...], value: object) -> StoredEnrollment:
     """Write the confirmed state, and put another value at one place of its document."""
-    tree = document()
+    tree = in_full()
     at(tree, path[:-1])[path[-1]] = value
     return with_document(tree)
 

@@ -798,7 +798,7 @@ def race_processes(store: EnrollmentStore, import_path: str) -> None:
     """
     clock = FrozenClock()
     phone = enroll(enroller_over(store, clock), clock)
-    command = (sys.executable, "-c", f"import servers; servers.rival({import_path!r})")
+    command = (sys.executable, "-c", f"from helpers import servers; servers.rival({import_path!r})")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with ExitStack() as stack:
         rivals = [

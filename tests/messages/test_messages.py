@@ -1,4 +1,4 @@
-"""What people are told: a text for every class, the same facts in each language, no dead entry."""
+"""Texts for people: one for every class, the same values in each language, no dead entry."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ from babel.messages.mofile import write_mo
 
 from helpers.catalogue_files import LANGUAGES, OURS, Texts, read, texts_of, write
 from otp_enroll import AttemptBudget, Policy, errors, events
-from otp_enroll.display import sheet
 from otp_enroll.messages import Catalogue, duration, how_to_get_back_in, text
 from otp_enroll.provisioning import uri
 from otp_enroll.provisioning.uri import ProvisioningWarning
 
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=timezone.utc)
 SOON = NOW + timedelta(minutes=4)
+REASONS = (
+    *("none", "used", "replaced", "too old"),
+    *("other user", "other purpose", "recovery code"),
+)
+ON_ANDROID = ("Google Authenticator on Android", "2FAS on Android")
 ISOLATED = re.compile("\u2068[^\u2069]*\u2069")
 
 
@@ -33,7 +37,7 @@ def kinds_below(root: type[Any]) -> set[type[Any]]:
     by_name = {root.__name__: root}
     for kind in root.__subclasses__():
         # A dataclass with slots leaves the class behind that it was made from; the later one is it.
-        by_name |= {one.__name__: one for one in kinds_below(kind)}
+        by_name |= {below.__name__: below for below in kinds_below(kind)}
     return {kind for kind in by_name.values() if kind.__module__ == root.__module__}
 
 
@@ -41,7 +45,7 @@ ERRORS = kinds_below(errors.EnrollmentError)
 EVENTS = kinds_below(events.Event)
 
 
-def untold(kinds: Iterable[Any], context: str, texts: Texts) -> list[str]:
+def without_text(kinds: Iterable[Any], context: str, texts: Texts) -> list[str]:
     """Name the classes whose code has no text."""
     return [kind.__name__ for kind in kinds if not texts.get((context, kind.code))]
 
@@ -62,15 +66,22 @@ def happened(kind: type[events.Event], name: str | None = None, **details: Any) 
 
 def all_errors() -> Iterator[errors.EnrollmentError]:
     """Make every error, with every fact that changes its text."""
-    anything: Any = None
     facts: dict[type, list[tuple[Any, ...]]] = {
-        errors.ProofRequiredError: [
-            (reason,)
-            for reason in ("missing", "other user", "other purpose", "too old", "recovery code")
-        ],
+        errors.ProofRequiredError: [(reason,) for reason in REASONS],
         errors.AmbiguousAuthenticatorError: [(("Phone", "גוגל"),)],
+        errors.NameTakenError: [(("Phone", "גוגל"),)],
         errors.BackupRequiredError: [("acknowledged",), ("checked",)],
-        errors.MalformedCodeError: [(6,), (anything,)],
+        errors.MalformedCodeError: [
+            (),
+            ("code", 1),
+            ("code", 6),
+            ("either", 1),
+            ("either", 6),
+            ("recovery_code",),
+            ("either", 6, True),
+            ("key",),
+        ],
+        errors.CodeReusedError: [("code",), ("recovery_code",)],
         errors.WrongCodeError: [
             (),
             ("code", 3),
@@ -83,6 +94,8 @@ def all_errors() -> Iterator[errors.EnrollmentError]:
         errors.ClockSkewError: [(-170, 4), (170, 4), (0, 4)],
         errors.TooManyAttemptsError: [("code", SOON), ("recovery_code", SOON)],
         errors.LockedError: [(3,), (1,), (0,)],
+        errors.StoreContentionError: [(), (NOW + timedelta(seconds=1),)],
+        errors.TransitionBrokenError: [("(verb)", "(phase)")],
         errors.AdapterError: [("(fault)",)],
         errors.RecordTooNewError: [(77,)],
         errors.CorruptRecordError: [("(fault)",)],
@@ -127,7 +140,7 @@ def all_warnings() -> Iterator[ProvisioningWarning]:
     """Make every warning, with apps and without."""
     for code in typing.get_args(uri.WarningCode):
         yield ProvisioningWarning(code=code)
-        yield ProvisioningWarning(code=code, apps=("An app", "Another"))
+        yield ProvisioningWarning(code=code, apps=("An app", *ON_ANDROID))
 
 
 POLICIES = (
@@ -146,7 +159,7 @@ def said(locale: str, catalogues: Path | None = None) -> list[str]:
     language = Catalogue.of(locale, catalogues)
     lengths = [1, 30, 60, 600, 3600, 36_000, 86_400, 864_000]
     return [
-        *(text(one, now=now, **given) for one in about for now in (None, NOW)),
+        *(text(what, now=now, **given) for what in about for now in (None, NOW)),
         *(part for policy in POLICIES for part in how_to_get_back_in(policy, **given)),
         *(duration(length, **given) for length in lengths),
         *(language.when(NOW + timedelta(seconds=length), NOW) for length in [0, *lengths]),
@@ -164,8 +177,8 @@ def test_every_error_event_and_warning_has_a_text(language: str) -> None:
 
     assert {kind.__name__ for kind in ERRORS} == set(errors.__all__)
     assert {kind.__name__ for kind in EVENTS} == set(events.__all__)
-    assert untold(ERRORS, "error", texts) == []
-    assert untold(EVENTS, "event", texts) == []
+    assert without_text(ERRORS, "error", texts) == []
+    assert without_text(EVENTS, "event", texts) == []
     assert [code for code in warnings if not texts.get(("warning", code))] == []
     assert len(warnings) >= 4
 
@@ -185,7 +198,7 @@ def test_a_class_that_is_added_tomorrow_needs_a_text() -> None:
     kinds = kinds_below(Root)
 
     assert kinds == {Root, Group, Tomorrow}
-    assert untold(kinds, "error", texts_of("en")) == ["Tomorrow"]
+    assert without_text(kinds, "error", texts_of("en")) == ["Tomorrow"]
 
 
 def placeholders(form: str) -> Counter[str]:
@@ -215,7 +228,7 @@ def test_languages_have_the_same_entries(language: str) -> None:
 
 @pytest.mark.requirement("R-97")
 def test_no_entry_is_dead(tmp_path: Path) -> None:
-    """Each text is said on some occasion; those of the sheets are the codes that they list."""
+    """Each text is said on some occasion; those of the sheets have a test of their own."""
     english = texts_of("en")
     marked: Texts = {}
     for (context, code), entry in english.items():
@@ -223,15 +236,14 @@ def test_no_entry_is_dead(tmp_path: Path) -> None:
             forms = tuple(f"<{context} {code}>{form}" for form in forms_of(entry))
             marked[context, code] = forms if isinstance(entry, tuple) else forms[0]
 
-    told = "".join(said("en", write(tmp_path, "en", marked)))
+    texts = "".join(said("en", write(tmp_path, "en", marked)))
 
-    assert {(context, code) for context, code in re.findall(r"<(\w+) ([\w.]+)>", told)} == {*marked}
-    assert {code for context, code in english if context == "sheet"} == sheet.CODES
+    assert set(re.findall(r"<(\w+) ([\w. ]+)>", texts)) == {*marked}
 
 
 @pytest.mark.requirement("R-97")
 def test_no_entry_about_a_language_is_dead(tmp_path: Path) -> None:
-    """Changing any one entry about the form of a language changes what somebody is told."""
+    """Changing any one entry about the form of a language changes what somebody reads."""
     odd = {"direction": "rtl", "calendar": "solar hijri", "digits": "abcdefghij"}
     before = said("en")
 
@@ -263,10 +275,10 @@ def test_the_mo_file_is_what_babel_builds(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_texts_are_whole(language: str) -> None:
     """Nothing is left to fill in, isolates are closed, and no text is a code."""
-    for told in said(language):
-        outside = ISOLATED.sub("", told)
-        assert told.strip() == told != ""
-        assert not re.search("[{}_\u2068\u2069]|  ", outside), told
+    for shown in said(language):
+        outside = ISOLATED.sub("", shown)
+        assert shown.strip() == shown != ""
+        assert not re.search("[{}_\u2068\u2069]|  ", outside), shown
 
 
 @pytest.mark.requirement("R-97")
@@ -277,7 +289,7 @@ def test_persian_is_spelt_as_persian() -> None:
             shown = re.sub(r"\{\w+\}", "…", form)
             where = f"{place}: {shown}"
             assert not re.search("[كيىة٠-٩]", shown), where
-            assert place[0] in {"form", "sheet"} or not re.search("[0-9,;?]", shown), where
+            assert place[0] in {"form", "sheet", "app"} or not re.search("[0-9,;?]", shown), where
             assert not re.search(r"(?<![\w\u200c])ن?می\s", shown), where
             assert not re.search(r"\s\u200c|\u200c\s|\u200c$|\s[،؛؟.:]|«\s|\s»", shown), where
 
@@ -286,8 +298,8 @@ def test_persian_is_spelt_as_persian() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_text_shows_what_is_not_for_people(language: str) -> None:
     """Ids, purposes, actors, reasons, addresses and faults stay with the app."""
-    for told in said(language):
-        assert "(" not in told.replace("(UTC)", "").replace("(به وقت جهانی)", "")
+    for shown in said(language):
+        assert "(" not in shown.replace("(UTC)", "").replace("(به وقت جهانی)", "")
 
 
 @pytest.mark.parametrize(
@@ -298,19 +310,21 @@ def test_no_text_shows_what_is_not_for_people(language: str) -> None:
         (
             errors.WrongCodeError("code", 0, SOON),
             "You can try again in 4 minutes.",
-            "می‌توانید ۴ دقیقهٔ دیگر دوباره تلاش کنید.",
+            "پس از ۴ دقیقه می‌توانید دوباره تلاش کنید.",
         ),
         (
             errors.TooManyAttemptsError("recovery_code", SOON - timedelta(seconds=1)),
             "You can try again in 4 minutes.",
-            "می‌توانید ۴ دقیقهٔ دیگر دوباره تلاش کنید.",
+            "پس از ۴ دقیقه می‌توانید دوباره تلاش کنید.",
         ),
         (errors.ClockSkewError(-170, 2), "about 3 minutes behind", "حدود ۳ دقیقه عقب"),
         (errors.ClockSkewError(3600, 2), "about 1 hour ahead", "حدود ۱ ساعت جلو"),
         (errors.ClockSkewError(3600, 2), "The key stays the same", "کلید همان است"),
         (errors.ClockSkewError(3600, 2), "2 tries are left.", "می‌توانید ۲ بار دیگر تلاش کنید."),
         (errors.AppIgnoresParametersError(7), "The key stays the same", "کلید همان است"),
-        (errors.MalformedCodeError(8), "8 digits", "۸ رقم"),
+        (errors.MalformedCodeError("code", 8), "8 digits", "۸ رقم"),
+        (errors.MalformedCodeError("either", 8), "8 digits, nor", "۸ رقم دارد و نه"),
+        (errors.StoreContentionError(NOW + timedelta(seconds=1)), "in 1 second.", "پس از ۱ ثانیه"),
         (errors.LockedError(1), "1 recovery code left", "۱ کد بازیابی"),
         (errors.LockedError(7), "7 recovery codes left", "۷ کد بازیابی"),
         (errors.LockedError(0), "contact our help desk", "با پشتیبانی ما تماس بگیرید"),
@@ -319,9 +333,14 @@ def test_no_text_shows_what_is_not_for_people(language: str) -> None:
             "\u2068Work\u2069, \u2068گوشی\u2069",
             "\u2068Work\u2069، \u2068گوشی\u2069",
         ),
+        (
+            errors.NameTakenError(("Work", "گوشی")),
+            "\u2068Work\u2069, \u2068گوشی\u2069",
+            "\u2068Work\u2069، \u2068گوشی\u2069",
+        ),
     ],
 )
-def test_an_error_tells_its_facts(
+def test_a_text_has_the_facts_of_the_error(
     error: errors.EnrollmentError, english: str, persian: str
 ) -> None:
     """Numbers, lengths of time and names are in the text, in the form of the language."""
@@ -329,8 +348,8 @@ def test_an_error_tells_its_facts(
     assert persian in text(error, locale="fa-IR", now=NOW)
 
 
-def test_a_wait_without_the_present_time_is_told_in_utc() -> None:
-    """Without ``now`` a page tells the time at which the next code is judged."""
+def test_a_wait_without_the_present_time_is_in_utc() -> None:
+    """Without ``now`` the text has the time at which the next code is judged."""
     error = errors.TooManyAttemptsError("code", SOON)
 
     assert text(error).endswith("You can try again on 23 November 2026 at 14:04 (UTC).")
@@ -338,7 +357,7 @@ def test_a_wait_without_the_present_time_is_told_in_utc() -> None:
 
 
 def test_each_circumstance_has_words_of_its_own() -> None:
-    """What differs for the person is told in other words, and what does not, in the same."""
+    """What differs for the person has other words, and what does not, the same."""
     wrong = [
         errors.WrongCodeError("code", 4),
         errors.WrongCodeError("code", 0, SOON),
@@ -347,18 +366,27 @@ def test_each_circumstance_has_words_of_its_own() -> None:
         errors.ClockSkewError(60, 4),
         errors.AppIgnoresParametersError(4),
     ]
-    reasons = ("missing", "other user", "other purpose", "too old", "recovery code")
-    proofs = [errors.ProofRequiredError(reason) for reason in reasons]
+    proofs = [errors.ProofRequiredError(reason) for reason in REASONS]
+    malformed = [
+        errors.MalformedCodeError("code", 6),
+        errors.MalformedCodeError("either", 6),
+        errors.MalformedCodeError("recovery_code"),
+        errors.MalformedCodeError("recovery_code", nearly=True),
+        errors.MalformedCodeError("key"),
+    ]
+    reused = [errors.CodeReusedError(), errors.CodeReusedError("recovery_code")]
 
-    for circumstances in (wrong, proofs):
-        assert len({text(one) for one in circumstances}) == len(circumstances)
+    for circumstances in (wrong, proofs, malformed, reused):
+        assert len({text(error) for error in circumstances}) == len(circumstances)
     assert text(errors.ProofRequiredError("a new reason")) == text(errors.ProofRequiredError())
     assert "locked" in text(wrong[2])
     assert "recovery code" in text(wrong[2])
+    assert text(malformed[3]) == text(errors.MalformedCodeError("either", 6, nearly=True))
+    assert "recovery code" not in text(reused[0])
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_our_failure_is_told_as_ours(language: str) -> None:
+def test_our_failure_is_named_as_ours(language: str) -> None:
     """A failure of the store blames nobody, and asks to try again."""
     ours = {"en": "on our side", "fa": "از سوی ما"}[language]
     again = {"en": "try again", "fa": "دوباره تلاش"}[language]
@@ -367,6 +395,9 @@ def test_our_failure_is_told_as_ours(language: str) -> None:
         errors.AdapterError("load"),
         errors.RecordTooNewError(9),
         errors.CorruptRecordError("top"),
+        errors.EnrollmentMissingError(),
+        errors.TransitionBrokenError("confirm", "disabled"),
+        errors.FailureError(),
         errors.UnreadableSecretError(),
     ]
 
@@ -380,7 +411,7 @@ HARMLESS = (events.SetupExpired, events.KeyCopyChecked, events.RecoveryCodesLow)
 
 @pytest.mark.requirement("R-96")
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_owner_is_told_what_to_do_about_a_stranger(language: str) -> None:
+def test_the_owner_reads_what_to_do_about_a_stranger(language: str) -> None:
     """Every notice of what somebody else could have done says what to do if it was not you."""
     not_you = {"en": "If this was not you", "fa": "اگر این کار را شما انجام نداده‌اید"}[language]
     kinds = {kind for kind in EVENTS if kind is not events.Event and not issubclass(kind, HARMLESS)}
@@ -396,7 +427,7 @@ def test_the_owner_is_told_what_to_do_about_a_stranger(language: str) -> None:
 
 @pytest.mark.requirement("R-96")
 def test_a_notice_names_the_authenticator_that_its_owner_named() -> None:
-    """A name that somebody chose is told, isolated; "default" was chosen by nobody."""
+    """A name that somebody chose is there, isolated; "default" was chosen by nobody."""
     removed = happened(events.AuthenticatorRemoved, "Phone")
     renamed = happened(events.AuthenticatorRenamed, "New", old_name="a\u202eb")
     off = happened(events.EnrollmentDisabled, names=("Phone", "Tablet"))
@@ -417,11 +448,13 @@ def test_a_notice_names_the_authenticator_that_its_owner_named() -> None:
 @pytest.mark.parametrize(
     ("language", "asks"), [("en", "signing in asks for a code"), ("fa", "رمز یک‌بارمصرف خواسته")]
 )
-def test_that_signing_in_asks_for_a_code_is_told_of_the_first(language: str, asks: str) -> None:
+def test_that_signing_in_asks_for_a_code_is_said_of_the_first(language: str, asks: str) -> None:
     """With a further authenticator nothing about signing in is new but that its codes count."""
     first, further = (
-        text(happened(events.AuthenticatorConfirmed, backup="none", first=one), locale=language)
-        for one in (True, False)
+        text(
+            happened(events.AuthenticatorConfirmed, backup="none", first=is_first), locale=language
+        )
+        for is_first in (True, False)
     )
 
     assert asks in first
@@ -429,7 +462,7 @@ def test_that_signing_in_asks_for_a_code_is_told_of_the_first(language: str, ask
 
 
 @pytest.mark.requirement("R-96")
-def test_a_notice_tells_how_many_are_left() -> None:
+def test_a_notice_says_how_many_are_left() -> None:
     """One, several and none read as people say it."""
     used = [text(happened(events.RecoveryCodeUsed, left=left)) for left in (0, 1, 2)]
     low = [text(happened(events.RecoveryCodesLow, left=left)) for left in (0, 1, 2)]
@@ -449,14 +482,25 @@ def test_a_warning_names_the_apps() -> None:
     assert text(named) == text(unnamed) + behind
 
 
+@pytest.mark.requirement("R-97")
+def test_an_app_on_one_system_is_named_in_the_language() -> None:
+    """The name of a brand stays, and what else its English name says is translated."""
+    warning = ProvisioningWarning(code="may_overwrite", apps=(*ON_ANDROID, "Authy"))
+
+    assert "Google Authenticator on Android, 2FAS on Android, \u2068Authy\u2069." in text(warning)
+    assert "Google Authenticator در اندروید، 2FAS در اندروید، \u2068Authy\u2069." in text(
+        warning, locale="fa"
+    )
+
+
 class OfAnApp(errors.SetupExpiredError):
     """A class of an app's, with a code of its own."""
 
     code = "of_an_app"
 
 
-def test_a_class_of_an_app_is_told_as_its_nearest_ancestor(tmp_path: Path) -> None:
-    """A code without a text is told as that of its parent, until the app writes one."""
+def test_a_class_of_an_app_has_the_text_of_its_nearest_ancestor(tmp_path: Path) -> None:
+    """A code without a text has that of its parent, until the app writes one."""
     written = write(tmp_path, "en", {("error", "of_an_app"): "Ours."})
 
     assert text(OfAnApp()) == text(errors.SetupExpiredError())
@@ -466,7 +510,7 @@ def test_a_class_of_an_app_is_told_as_its_nearest_ancestor(tmp_path: Path) -> No
 @pytest.mark.parametrize("about", [None, "wrong_code", ValueError("x"), errors.WrongCodeError])
 def test_only_what_the_library_says_has_a_text(about: Any) -> None:
     """Anything else is a TypeError."""
-    with pytest.raises(TypeError, match="text tells of"):
+    with pytest.raises(TypeError, match="text takes"):
         text(about)
 
 

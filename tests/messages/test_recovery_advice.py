@@ -1,4 +1,4 @@
-"""How to get back in: what is told is what the policy does."""
+"""How to get back in: what it says is what the policy does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from otp_enroll import STRICT, AttemptBudget, Policy
 from otp_enroll.messages.recovery_advice import how_to_get_back_in
 
 
-def told(policy: Policy, locale: str = "en") -> str:
+def advice(policy: Policy, locale: str = "en") -> str:
     return "\n".join(how_to_get_back_in(policy, locale=locale))
 
 
@@ -26,7 +26,7 @@ def told(policy: Policy, locale: str = "en") -> str:
             "After 1 wrong code in a row",
             "پس از ۱ رمز نادرست",
         ),
-        (Policy(), "a pause of 30 seconds", "به مدت ۳۰ ثانیه"),
+        (Policy(), "a pause of 30 seconds", "باید ۳۰ ثانیه صبر کنید"),
         (Policy(), "up to 1 hour", "حداکثر تا ۱ ساعت"),
         (
             Policy(),
@@ -41,7 +41,7 @@ def told(policy: Policy, locale: str = "en") -> str:
         (
             Policy(budget=AttemptBudget(first_wait=60, longest_wait=60)),
             "brings the same pause",
-            "همین وقفه",
+            "همین مدت صبر کنید",
         ),
         (
             Policy(budget=AttemptBudget(lock_after=10, lock_after_in_30_days=90)),
@@ -49,28 +49,28 @@ def told(policy: Policy, locale: str = "en") -> str:
             "پس از ۱۰ رمز نادرست پیاپی یا ۹۰ رمز",
         ),
         (Policy(), "If you kept the setup key on paper", "اگر کلید راه‌اندازی را روی کاغذ"),
-        (STRICT, "During the setup you keep the setup key", "هنگام راه‌اندازی"),
-        (Policy(backup="checked"), "we compare your copy", "مقایسه می‌کنیم"),
+        (STRICT, "During the setup you wrote down or printed the setup key", "هنگام راه‌اندازی"),
+        (Policy(backup="checked"), "we compared your copy", "مقایسه کرده‌ایم"),
         (
             Policy(digits=8, period=60, algorithm="SHA256"),
             "8 digits, a new code every 60 seconds, \u2068SHA256\u2069",
-            "رمز ۸ رقمی، رمز تازه هر ۶۰ ثانیه، \u2068SHA256\u2069",
+            "رمز ۸ رقمی، مدت اعتبار هر رمز ۶۰ ثانیه، \u2068SHA256\u2069",
         ),
         (Policy(), "more than one authenticator", "چند برنامهٔ رمزساز"),
     ],
 )
 def test_the_text_is_made_from_the_policy(policy: Policy, english: str, persian: str) -> None:
     """The numbers and the duties of the policy in force are in the text."""
-    assert english in told(policy)
-    assert persian in told(policy, "fa")
+    assert english in advice(policy)
+    assert persian in advice(policy, "fa")
 
 
 @pytest.mark.requirement("R-100")
-def test_what_the_policy_does_not_have_is_not_told() -> None:
+def test_what_the_policy_does_not_have_is_not_there() -> None:
     """No settings where every app knows them, no others where one authenticator is allowed."""
-    assert "asks for settings" not in told(Policy())
-    assert "more than one authenticator" not in told(Policy(max_authenticators=1))
-    assert "doubles" not in told(Policy(budget=AttemptBudget(first_wait=60, longest_wait=60)))
+    assert "asks for settings" not in advice(Policy())
+    assert "more than one authenticator" not in advice(Policy(max_authenticators=1))
+    assert "doubles" not in advice(Policy(budget=AttemptBudget(first_wait=60, longest_wait=60)))
 
 
 @pytest.mark.requirement("R-100")
@@ -83,9 +83,11 @@ def test_what_the_policy_does_not_have_is_not_told() -> None:
 )
 def test_where_the_lock_comes_first_codes_have_no_pause(budget: AttemptBudget) -> None:
     """When as many wrong codes lock as would begin the waits, recovery codes alone have waits."""
-    assert "After 10 wrong recovery codes in a row there is a pause" in told(Policy(budget=budget))
-    assert "in the same way" not in told(Policy(budget=budget))
-    assert "in the same way" in told(Policy(budget=AttemptBudget(free_attempts=9, lock_after=10)))
+    assert "After 10 wrong recovery codes in a row there is a pause" in advice(
+        Policy(budget=budget)
+    )
+    assert "in the same way" not in advice(Policy(budget=budget))
+    assert "in the same way" in advice(Policy(budget=AttemptBudget(free_attempts=9, lock_after=10)))
 
 
 @pytest.mark.requirement("R-100")
@@ -98,7 +100,7 @@ def test_the_way_back_ends_at_the_help_desk(locale: str) -> None:
     assert {"en": "help desk", "fa": "پشتیبانی"}[locale] in endings.pop()
 
 
-def test_only_a_policy_can_be_told() -> None:
+def test_only_a_policy_is_taken() -> None:
     """Anything else is a TypeError."""
     budget: Any = AttemptBudget()
 

@@ -50,6 +50,15 @@ def test_days_within_a_year(day: date, expected: tuple[int, int, int]) -> None:
     assert expected == solar_hijri(day)
 
 
+def test_leap_years_are_those_of_the_33_year_rule() -> None:
+    """From 1178 to 1501, where the rule is the calendar, Esfand has 30 days by the rule."""
+    first, last = date(1799, 3, 21), date(2124, 3, 20)
+    days = (solar_hijri(date.fromordinal(n)) for n in range(first.toordinal(), last.toordinal()))
+    leap = [year for year, month, day in days if (month, day) == (12, 30)]
+
+    assert leap == [year for year in range(1178, 1502) if (25 * year + 11) % 33 < 8]
+
+
 @given(st.dates(max_value=date(9999, 12, 30)))
 def test_the_next_day_is_the_next_day(day: date) -> None:
     """Each day is followed by the next one of its month, or by the first of the next month."""

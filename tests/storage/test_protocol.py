@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otp_enroll import Enroller, StoredEnrollment, Unencrypted
+from otp_enroll.errors import AdapterError, StorageError
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.memory import AsyncMemoryStore, MemoryStore
 from otp_enroll.storage.protocol import (
@@ -19,6 +20,7 @@ from otp_enroll.storage.protocol import (
     EnrollmentStore,
     ListingStore,
     SecretCipher,
+    storage_errors,
 )
 from otp_enroll.storage.sqlite import AsyncSQLiteStore, SQLiteStore
 
@@ -114,6 +116,37 @@ def test_joined_may_be_any_attribute() -> None:
     ]
     enrollers = [Enroller(store, issuer="Exir", cipher=Unencrypted()) for store in stores]
     assert [one.status("user-42").state for one in enrollers] == ["disabled"] * len(stores)
+
+
+# --- failures ---
+
+
+def test_failure_of_a_store_is_a_storage_error() -> None:
+    """Whatever a store raises is a ``StorageError`` with that cause and without its text."""
+    fault = OSError("the password is in here")
+    with pytest.raises(StorageError) as caught, storage_errors():
+        raise fault
+    assert caught.value.__cause__ is fault
+    assert str(caught.value) == "the store failed"
+
+
+def test_errors_of_the_library_pass() -> None:
+    """What the library raised about a store, or Python about the process, stays what it is."""
+    for error in (AdapterError("it broke"), KeyboardInterrupt()):
+        with pytest.raises(type(error)) as caught, storage_errors():
+            raise error
+        assert caught.value is error
+        assert error.__cause__ is None
+
+
+def test_call_that_succeeds_is_left_alone() -> None:
+    """Where nothing is raised, nothing is."""
+    with storage_errors():
+        found = MemoryStore().load("user-42")
+    assert found is None
+
+
+# --- the cipher that does not encrypt ---
 
 
 @given(st.binary(), st.binary(), st.binary())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -476,13 +477,15 @@ def test_full_memory_changes_nothing(site: Site) -> None:
 
 
 def test_other_clients_are_refused(site: Site) -> None:
-    """A client of the other flavour, or none, is a TypeError when the store is built."""
+    """A client of the other flavour, or none, is refused in words that say what to pass."""
     other: Any = RedisStore if site.is_async else AsyncRedisStore
     same: Any = AsyncRedisStore if site.is_async else RedisStore
-    with pytest.raises(TypeError, match="needs a"):
+    client = "redis.Redis" if site.is_async else "redis.asyncio.Redis"
+    with pytest.raises(TypeError, match=f"use {same.__name__}, or pass a {re.escape(client)}$"):
         other(site.client())
-    with pytest.raises(TypeError, match="needs a"):
-        same(object())
+    for wrong in (object(), None, "redis://localhost"):
+        with pytest.raises(TypeError, match=rf"pass a redis\..*Redis.* to an? {same.__name__}$"):
+            same(wrong)
 
 
 @kinds("cluster", "async-cluster")

@@ -1004,16 +1004,39 @@ def test_engine_with_one_connection_is_refused() -> None:
 
 
 def test_a_bind_of_the_other_flavour_is_refused(tmp_path: Path) -> None:
-    """What is no engine, connection or session of the store's flavour is told to be none."""
+    """What a store cannot be bound to is refused in words that say what to pass instead."""
     plain = sa.create_engine(f"sqlite:///{tmp_path / 'x.db'}")
     awaited = create_async_engine(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")
+    sessions, async_sessions = sessionmaker(plain), async_sessionmaker(awaited)
+    async_scoped = async_scoped_session(async_sessions, scopefunc=lambda: 1)
+    other = "use AsyncSQLAlchemyStore, or make the engine with own_engine$"
+    of_the_app = "session or connection of the app$"
     wrong: Any
-    for wrong in (awaited, sessionmaker(plain), str(plain.url), None):
-        with pytest.raises(TypeError, match="needs an engine, a connection or a session"):
+    for wrong, advice in (
+        (awaited, other),
+        (awaited.connect(), other),
+        (async_sessions(), other),
+        (async_scoped, other),
+        (awaited.sync_engine, "use AsyncSQLAlchemyStore over own_async_engine$"),
+        (sessions, "call it, and pass the session$"),
+        (str(plain.url), f"pass what own_engine returns, or a {of_the_app}"),
+        (None, f"this NoneType: pass what own_engine returns, or a {of_the_app}"),
+    ):
+        with pytest.raises(TypeError, match=advice):
             SQLAlchemyStore(wrong, TABLE)
-    for wrong in (plain, async_sessionmaker(awaited), None):
-        with pytest.raises(TypeError, match=r"needs one of sqlalchemy\.ext\.asyncio"):
-            AsyncSQLAlchemyStore(wrong, TABLE)
+    other = "use SQLAlchemyStore, or make the engine with own_async_engine$"
+    with plain.connect() as connection, sessions() as session:
+        for wrong, advice in (
+            (plain, other),
+            (connection, other),
+            (session, other),
+            (scoped_session(sessions), other),
+            (async_sessions, "call it, and pass the session$"),
+            (None, f"this NoneType: pass what own_async_engine returns, or an async {of_the_app}"),
+        ):
+            with pytest.raises(TypeError, match=advice):
+                AsyncSQLAlchemyStore(wrong, TABLE)
+    plain.dispose()
 
 
 def test_other_databases_are_refused(tmp_path: Path) -> None:

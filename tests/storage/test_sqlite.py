@@ -68,6 +68,11 @@ def connection_of(store: SQLiteStore) -> sqlite3.Connection:
     return connection
 
 
+def connections_of_two_calls(store: SQLiteStore) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    """Return the connections of a call and of another that is made during it."""
+    return store._call(lambda first: (first, store._call(lambda second: second)))
+
+
 def pragma(connection: sqlite3.Connection, name: str) -> Any:
     return connection.execute(f"PRAGMA {name}").fetchone()[0]
 
@@ -93,9 +98,9 @@ def test_writes_survive_a_power_cut_by_default(store: SQLiteStore) -> None:
     connection = connection_of(store)
     assert pragma(connection, "journal_mode") == "wal"
     assert pragma(connection, "synchronous") == 2
-    with store._connection(), store._connection() as second:
-        assert pragma(second, "journal_mode") == "wal"
-        assert pragma(second, "synchronous") == 2
+    _, second = connections_of_two_calls(store)
+    assert pragma(second, "journal_mode") == "wal"
+    assert pragma(second, "synchronous") == 2
 
 
 def test_normal_must_be_asked_for(path: Path) -> None:
@@ -117,6 +122,15 @@ def test_file_version(path: Path, store: SQLiteStore) -> None:
     """The file carries the version of its tables."""
     assert pragma(connection_of(store), "user_version") == SCHEMA_VERSION == 1
     assert path.exists()
+
+
+def test_rows_of_some_thousand_bytes_share_pages(path: Path) -> None:
+    """A row that is longer than a quarter of a page does not spill into a page of its own."""
+    with SQLiteStore(path) as store:
+        for number in range(40):
+            store.save(record(f"user-{number}", document="x" * 1500), expected=None)
+        assert pragma(connection_of(store), "page_size") == 4096
+        assert pragma(connection_of(store), "page_count") < 40
 
 
 def test_a_newer_file_is_refused(path: Path, store: SQLiteStore) -> None:
@@ -227,12 +241,12 @@ def test_one_of_many_threads_saves(store: SQLiteStore) -> None:
 
 def test_no_two_calls_share_a_connection(store: SQLiteStore) -> None:
     """Row counts cannot be mixed up: a connection is lent to one call at a time, and kept."""
-    with store._connection() as first, store._connection() as second:
-        assert first is not second
+    first, second = connections_of_two_calls(store)
+    assert first is not second
     assert {first, second} == set(store._idle)
-    with store._connection() as third:
-        assert third in {first, second}
-        assert len(store._idle) == 1
+    third, idle = store._call(lambda connection: (connection, list(store._idle)))
+    assert {third, *idle} == {first, second}
+    assert len(idle) == 1
 
 
 OPEN_NEW_FILE = """

@@ -8,8 +8,8 @@ from typing import ClassVar, cast
 
 from otp_enroll import events
 from otp_enroll.core.confirm import issue_recovery_codes
-from otp_enroll.core.judging import judge
-from otp_enroll.core.proofs import Proving, Verification, secrets_for
+from otp_enroll.core.judging import judge, secrets_for
+from otp_enroll.core.proofs import Proving, Verification
 from otp_enroll.core.recovery import CodesShown
 from otp_enroll.core.secret import Sealed
 from otp_enroll.core.states import Authenticator, Confirmed, Disabled, EnrollmentState, aware
@@ -20,8 +20,6 @@ from otp_enroll.errors import NameTakenError, UnknownAuthenticatorError
 
 def check_accept(accept: object) -> tuple[str, ...]:
     """Check which kinds of code a page takes: one of the two, or both."""
-    if accept is METHODS:
-        return METHODS
     if isinstance(accept, str) or not isinstance(accept, Collection):
         raise TypeError("accept must be a collection of methods")
     given = cast("Collection[object]", accept)
@@ -31,7 +29,7 @@ def check_accept(accept: object) -> tuple[str, ...]:
     return methods
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Verify(AccountVerb[Verification]):
     """Judge a code, and spend it. A staged setup's codes never count."""
 
@@ -44,8 +42,11 @@ class Verify(AccountVerb[Verification]):
     def check(self) -> None:
         """As ``Verb.check``."""
         AccountVerb.check(self)
-        self._set("purpose", check_text(self.purpose, "purpose", MAX_PURPOSE))
-        self._set("accept", check_accept(self.accept))
+        purpose = check_text(self.purpose, "purpose", MAX_PURPOSE)
+        if purpose is not self.purpose:
+            self._set("purpose", purpose)
+        if self.accept is not METHODS:
+            self._set("accept", check_accept(self.accept))
 
     @property
     def typed(self) -> TypedCode:
@@ -53,9 +54,9 @@ class Verify(AccountVerb[Verification]):
         return self.code
 
     @property
-    def accepted(self) -> tuple[str, ...]:
+    def accepted(self) -> Collection[str]:
         """The kinds that the page takes."""
-        return check_accept(self.accept)
+        return self.accept
 
     @property
     def spent_for(self) -> str:
@@ -83,7 +84,7 @@ class Verify(AccountVerb[Verification]):
         return Decision(verification, judged.account, judged.events, judged.changed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Disable(Proving[None], AccountVerb[None]):
     """Remove one authenticator or all; removing the last one disables OTP."""
 
@@ -122,7 +123,6 @@ class Disable(Proving[None], AccountVerb[None]):
         return Decision(None, after, (*judged.events, gone), changed=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RegenerateRecoveryCodes(Proving[CodesShown], AccountVerb[CodesShown]):
     """Make a new set of recovery codes, which voids the old one.
 
@@ -130,6 +130,7 @@ class RegenerateRecoveryCodes(Proving[CodesShown], AccountVerb[CodesShown]):
     without the new ones.
     """
 
+    __slots__ = ()
     name: ClassVar[str] = "regenerate_recovery_codes"
     draws: ClassVar[Draws] = "recovery"
     takes_recovery_codes: ClassVar[bool] = False
@@ -143,7 +144,7 @@ class RegenerateRecoveryCodes(Proving[CodesShown], AccountVerb[CodesShown]):
         return Decision(codes, after, (*judged.events, issued), changed=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Rename(AccountVerb[None]):
     """Rename an authenticator; a staged replacement of it follows."""
 

@@ -5,7 +5,7 @@ The swap is one state, which one write stores.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
@@ -40,7 +40,7 @@ from otp_enroll.policy import SETUP_WRONG_CODES, Parameters
 _BACKUPS: Final = ("none", "acknowledged", "checked")  # each satisfies those before it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SetupConfirmed:
     """What a confirm did."""
 
@@ -50,7 +50,7 @@ class SetupConfirmed:
     codes: CodesShown | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Confirm(SetupVerb[SetupConfirmed]):
     """Make the staged secret live, if the code is one of it."""
 
@@ -72,7 +72,7 @@ class Confirm(SetupVerb[SetupConfirmed]):
         return self.code
 
     @property
-    def accepted(self) -> tuple[str, ...]:
+    def accepted(self) -> Collection[str]:
         """No recovery code proves a new secret."""
         return ("code",)
 

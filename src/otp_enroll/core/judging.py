@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,14 @@ from typing_extensions import Never
 from otp_enroll import events
 from otp_enroll.core import oath, recovery
 from otp_enroll.core.budget import Budgets, Method
-from otp_enroll.core.states import Authenticator, Confirmed, aware, aware_or_none
+from otp_enroll.core.secret import Sealed
+from otp_enroll.core.states import (
+    Authenticator,
+    Confirmed,
+    EnrollmentState,
+    aware,
+    aware_or_none,
+)
 from otp_enroll.core.typed_text import TypedCode
 from otp_enroll.core.verb import Decision, Verb, World
 from otp_enroll.errors import (
@@ -24,7 +31,7 @@ from otp_enroll.errors import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Judged:
     """A proof that holds, and the account after it was spent."""
 
@@ -38,6 +45,13 @@ class Judged:
 Judgement = Judged | Decision[Never]
 
 
+def secrets_for(typed: TypedCode | None, state: EnrollmentState) -> Iterable[tuple[str, Sealed]]:
+    """Return (authenticator id, sealed secret) of each that a typed code is judged against."""
+    if typed is None or typed.kind != "code" or not isinstance(state, Confirmed):
+        return ()
+    return [(found.id, found.sealed) for found in state.authenticators]
+
+
 def judge(account: Confirmed, typed: TypedCode, verb: Verb[Any], world: World) -> Judgement:
     """Judge a code or a recovery code, by the budget of its kind.
 
@@ -48,23 +62,24 @@ def judge(account: Confirmed, typed: TypedCode, verb: Verb[Any], world: World) -
     """
     if typed.kind == "recovery_code":
         return _judge_recovery_code(account, typed, verb, world)
-    if all(found.parameters.digits != typed.length for found in account.authenticators):
+    code = typed.reveal()
+    if all(found.parameters.digits != len(code) for found in account.authenticators):
         raise MalformedCodeError("code", account.authenticators[0].parameters.digits)
     if account.budgets.code.locked:
         return _refuse_by_lock(account, verb, world)
-    return _refuse_by_wait(account, "code", verb, world) or _compare(account, typed, verb, world)
+    return _refuse_by_wait(account, "code", verb, world) or _compare(account, code, verb, world)
 
 
-def _compare(account: Confirmed, typed: TypedCode, verb: Verb[Any], world: World) -> Judgement:
-    world.require_keys()
+def _compare(account: Confirmed, code: bytes, verb: Verb[Any], world: World) -> Judgement:
+    secrets = world.require_keys()
     matched: dict[str, tuple[int, ...]] = {}
     for found in account.authenticators:
         window = oath.window_at(world.now, found.parameters.period, world.policy.window)
         if found.last_counter >= window.stop:
             raise ServerClockError
-        if found.parameters.digits == typed.length:
+        if found.parameters.digits == len(code):
             matched[found.id] = oath.matching_counters(
-                world.secret(found.id), found.parameters, window, typed.reveal()
+                secrets[found.id], found.parameters, window, code
             )
     shown = [found for found in account.authenticators if matched.get(found.id)]
     for found in shown:

@@ -25,11 +25,11 @@ class _Generator(OTP):
     """pyotp's arithmetic on a key that is decoded already: it would decode Base32 at each code."""
 
     def __init__(self, secret: Secret, parameters: Parameters) -> None:
-        self._secret = secret
+        self._raw = secret.reveal()
         super().__init__("", digits=parameters.digits, digest=_DIGESTS[parameters.algorithm])
 
     def byte_secret(self) -> bytes:
-        return self._secret.reveal()
+        return self._raw
 
     @staticmethod
     def int_to_bytestring(i: int, padding: int = 8) -> bytes:

@@ -6,7 +6,7 @@ another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, ClassVar, Final
@@ -15,9 +15,9 @@ from typing_extensions import Self
 
 from otp_enroll import events
 from otp_enroll.core.budget import Method
-from otp_enroll.core.judging import Judged, Judgement, judge
+from otp_enroll.core.judging import Judged, Judgement, judge, secrets_for
 from otp_enroll.core.secret import Sealed
-from otp_enroll.core.states import Confirmed, EnrollmentState, is_confirmed
+from otp_enroll.core.states import Confirmed, EnrollmentState
 from otp_enroll.core.typed_text import TypedCode, read_code
 from otp_enroll.core.verb import METHODS, AnswerT_co, Verb, World
 from otp_enroll.errors import ProofRequiredError
@@ -104,7 +104,7 @@ def read_proof(proof: object) -> Proof:
     return read_code(proof)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Proving(Verb[AnswerT_co]):
     """A verb that a confirmed account allows with a proof alone.
 
@@ -122,7 +122,7 @@ class Proving(Verb[AnswerT_co]):
         return self.proof if isinstance(self.proof, TypedCode) else None
 
     @property
-    def accepted(self) -> tuple[str, ...]:
+    def accepted(self) -> Collection[str]:
         """The kinds of code that are a proof for this verb."""
         return METHODS if self.takes_recovery_codes else ("code",)
 
@@ -174,10 +174,3 @@ class Proving(Verb[AnswerT_co]):
         # Either way: the server that verified may have a clock a little ahead of this one's.
         if abs(age) > VERIFICATION_LIFETIME:
             raise ProofRequiredError("too old")
-
-
-def secrets_for(typed: TypedCode | None, state: EnrollmentState) -> Iterable[tuple[str, Sealed]]:
-    """Return (authenticator id, sealed secret) of each that a typed code is judged against."""
-    if typed is None or typed.kind != "code" or not is_confirmed(state):
-        return ()
-    return [(found.id, found.sealed) for found in state.authenticators]

@@ -30,6 +30,11 @@ class FreshCodes(Redacted):
 
     __slots__ = ()
 
+    @property
+    def count(self) -> int:
+        """How many codes there are, without spelling one."""
+        return len(self._raw) // CODE_BYTES
+
     def canonical(self) -> tuple[str, ...]:
         """Spell each code in 24 Crockford characters."""
         return tuple(
@@ -38,7 +43,7 @@ class FreshCodes(Redacted):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class FreshRecovery:
     """What a new set of recovery codes needs that is random."""
 
@@ -46,7 +51,7 @@ class FreshRecovery:
     codes: FreshCodes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CodesShown:
     """A new set, with what its sheet says besides the codes.
 

@@ -34,12 +34,8 @@ _SETUP_ID_TAG: Final = b"otp_enroll/1\0setup id\0"
 
 _LOOK_ALIKES: Final = {"0": "O", "8": "B", "1": "IL"}
 _DIGIT_NAMES: Final = {
-    "2": "digit two",
-    "3": "digit three",
-    "4": "digit four",
-    "5": "digit five",
-    "6": "digit six",
-    "7": "digit seven",
+    digit: f"digit {name}"
+    for digit, name in zip("234567", ["two", "three", "four", "five", "six", "seven"], strict=True)
 }
 
 
@@ -97,12 +93,13 @@ class Secret(Redacted):
 
     def __init__(self, raw: bytes, *, allow_short: bool = False) -> None:
         shortest = MIN_IMPORTED_SECRET if allow_short else MIN_SECRET
-        length, held, raw = len(raw), Redacted(raw), b""
+        length = len(raw)
         if not shortest <= length <= MAX_SECRET:
+            raw = b""  # no traceback with locals shows it
             raise ValueError(
                 f"a secret has {shortest} to {MAX_SECRET} bytes, and this one has {length}"
             )
-        super().__init__(held.reveal())
+        super().__init__(raw)
 
     @classmethod
     def from_base32(cls, text: str, *, allow_short: bool = False) -> Self:
@@ -152,7 +149,7 @@ class Secret(Redacted):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class FreshSetup:
     """What begin draws: the two ids, the secret, and the secret sealed, or why it is not."""
 

@@ -38,7 +38,7 @@ from otp_enroll.errors import (
 from otp_enroll.policy import Policy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SetupShown:
     """A live setup with what only the holder of its id is shown, ``at`` in Unix seconds.
 
@@ -67,7 +67,7 @@ class KeyCopy:
     differing_groups: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Begin(Proving[SetupShown]):
     """Stage a fresh secret, beside the working ones if there are any."""
 
@@ -196,7 +196,7 @@ class Cancel(SetupVerb[None]):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CheckKeyCopy(SetupVerb[KeyCopy]):
     """Compare a copy of the live setup's key with the key."""
 

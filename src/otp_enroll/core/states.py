@@ -228,8 +228,6 @@ def sealed_secrets(state: EnrollmentState) -> Iterator[tuple[str, Sealed]]:
 
 def reseal_with(state: EnrollmentState, sealed: Mapping[str, Sealed]) -> EnrollmentState:
     """Put newly sealed secrets, by authenticator id, in the place of the old ones."""
-    if not sealed:
-        return state
     setup = setup_of(state)
     if setup is not None and setup.authenticator_id in sealed:
         state = with_setup(state, replace(setup, sealed=sealed[setup.authenticator_id]))

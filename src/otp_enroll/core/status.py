@@ -71,7 +71,7 @@ class Status:
         raise TypeError("a Status is neither true nor false: look at required")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class AskStatus(Verb[Status]):
     """Report the state; an expired setup is not reported."""
 

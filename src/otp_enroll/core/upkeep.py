@@ -51,7 +51,7 @@ class Purge(Verb[bool]):
         return Decision(outcome=True, state=without_setup(state), events=(expired,))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Resealed:
     """What ``Reseal`` did to one row: whether it was written, and which secrets stayed shut."""
 

@@ -7,7 +7,7 @@ made, malformed text before anything is loaded. ``transitions.decide`` runs it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Generic, Literal, TypeVar
 
@@ -29,7 +29,7 @@ FreshT = TypeVar("FreshT", FreshSetup, FreshRecovery)
 Opened = Secret | errors.UnreadableSecretError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class World:
     """All that a verb may know besides its own arguments and the state.
 
@@ -50,22 +50,22 @@ class World:
     fresh: FreshSetup | FreshRecovery | None = None
 
     def secret(self, authenticator_id: str) -> Secret:
-        """Return an opened secret.
-
-        Raises:
-            UnreadableSecretError: The cipher could not open it.
-        """
+        """Return an opened secret, or raise what the cipher failed with."""
         opened = self.opened[authenticator_id]
         if isinstance(opened, errors.UnreadableSecretError):
             raise opened
         return opened
 
-    def require_keys(self) -> None:
-        """Make sure that all secrets were opened, and the fresh one sealed, before any is used."""
-        for authenticator_id in self.opened:
-            self.secret(authenticator_id)
+    def require_keys(self) -> Mapping[str, Secret]:
+        """Return all secrets if each was opened, and the fresh one sealed, before any is used."""
         if isinstance(self.fresh, FreshSetup):
             self.fresh.require_sealed()
+        secrets: dict[str, Secret] = {}
+        for authenticator_id, opened in self.opened.items():
+            if isinstance(opened, errors.UnreadableSecretError):
+                raise opened
+            secrets[authenticator_id] = opened
+        return secrets
 
     def drawn(self, kind: type[FreshT]) -> FreshT:
         """Return the random material of a verb that needs it."""
@@ -74,7 +74,7 @@ class World:
         return self.fresh
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Decision(Generic[AnswerT_co]):
     """What a verb decided. Nothing has happened yet: the write comes first.
 
@@ -93,7 +93,7 @@ class Decision(Generic[AnswerT_co]):
     erases: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Verb(ABC, Generic[AnswerT_co]):
     """What one call asks for, with its arguments checked and what was typed redacted.
 
@@ -119,11 +119,7 @@ class Verb(ABC, Generic[AnswerT_co]):
 
     @abstractmethod
     def decide(self, state: EnrollmentState, world: World) -> Decision[AnswerT_co]:
-        """Decide on a state in which the table allows the verb.
-
-        Raises:
-            EnrollmentError: A refusal that writes nothing and that no event reports.
-        """
+        """Decide on a state in which the table allows the verb."""
 
     def check(self) -> None:
         """Check the arguments.
@@ -132,15 +128,14 @@ class Verb(ABC, Generic[AnswerT_co]):
             TypeError: A wrong type.
             ValueError: An impossible value.
         """
-        self._set("user_id", check_text(self.user_id, "user_id", MAX_USER_ID))
-        self._set("context", check_context(self.context))
-        typed = self.typed
-        if typed is not None and typed.kind == "not text":
-            raise TypeError("a code must be a str")
+        user_id = check_text(self.user_id, "user_id", MAX_USER_ID)
+        if user_id is not self.user_id:
+            self._set("user_id", user_id)
+        if self.context is not None:
+            self._set("context", check_context(self.context))
 
     def _set(self, name: str, value: object) -> None:
-        if getattr(self, name) is not value:
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, name, value)
 
     @property
     def typed(self) -> TypedCode | None:
@@ -148,7 +143,7 @@ class Verb(ABC, Generic[AnswerT_co]):
         return None
 
     @property
-    def accepted(self) -> tuple[str, ...]:
+    def accepted(self) -> Collection[str]:
         """The kinds of code that may be typed."""
         return METHODS
 
@@ -156,13 +151,17 @@ class Verb(ABC, Generic[AnswerT_co]):
         """Refuse text that cannot be what is asked for, before anything is loaded.
 
         Raises:
+            TypeError: It is no text at all.
             MalformedCodeError: With the number of digits that the policy's codes have, if it is
                 a code that is asked for.
         """
-        typed, accepted = self.typed, self.accepted
-        if typed is None or typed.kind in accepted:
+        if (typed := self.typed) is None:
             return
-        expected = accepted[0] if len(accepted) == 1 else "either"
+        if typed.kind == "not text":
+            raise TypeError("a code must be a str")
+        if typed.kind in (accepted := self.accepted):
+            return
+        (expected,) = accepted if len(accepted) == 1 else ("either",)
         raise errors.MalformedCodeError(expected, None if expected == "recovery_code" else digits)
 
     def to_open(self, state: EnrollmentState) -> Iterable[tuple[str, Sealed]]:  # noqa: ARG002  # others look at it
@@ -212,7 +211,7 @@ class AccountVerb(Verb[AnswerT_co]):
         """Decide on the account."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SetupVerb(Verb[AnswerT_co]):
     """A verb for the holder of the live setup's id. A wrong or old id costs and voids nothing."""
 
@@ -232,13 +231,7 @@ class SetupVerb(Verb[AnswerT_co]):
         return () if setup is None else ((setup.authenticator_id, setup.sealed),)
 
     def decide(self, state: EnrollmentState, world: World) -> Decision[AnswerT_co]:
-        """Decide on the setup that the id names.
-
-        Raises:
-            NotPendingError: There is none.
-            SetupSupersededError: Another one is live, or expired.
-            SetupExpiredError: Its time is over.
-        """
+        """Decide on the live setup; superseded comes before expired."""
         setup = states.setup_of(state)
         if setup is None:
             raise errors.NotPendingError

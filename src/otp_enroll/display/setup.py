@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, ClassVar, Final, overload
 
 from typing_extensions import Self
 
@@ -21,10 +20,12 @@ from otp_enroll.core.redacted import NotPickled
 from otp_enroll.core.secret import grouped, spoken
 from otp_enroll.core.setup_verbs import SetupShown
 from otp_enroll.core.states import aware
-from otp_enroll.display.sheet import BackupSheet, RecoverySheet
 from otp_enroll.provisioning import uri as provisioning_uri
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from otp_enroll.display.sheet import BackupSheet, RecoverySheet
     from otp_enroll.provisioning.qr import QRCode
 
 
@@ -37,30 +38,64 @@ CODE_FIELD: Final[Mapping[str, str]] = MappingProxyType(
         "spellcheck": "false",
     }
 )
-"""Attributes of the one input for a code: it can be pasted and filled in (WCAG 2.2, 3.3.8).
+"""Attributes of the input for a code, so that it can be pasted and autofilled (WCAG 2.2, 3.3.8).
 
-No ``maxlength`` below 16 and no ASCII ``pattern`` beside it: people type spaces and their digits.
+Add no ``maxlength`` below 16 and no ASCII ``pattern``: people type spaces and their own digits.
 """
 
 
-class Setup(NotPickled):
-    """A setup under way, as its holder may see it until it is confirmed.
+class KeyGroups(NotPickled, Sequence[str]):
+    """A setup key in groups of four characters, as people write it down.
 
-    Render it in the answer to the POST that began it, or after ``resume``; answer with
-    ``Cache-Control: no-store``, and log nothing of it.
+    ``str`` gives the groups with spaces between them, for the page; ``repr`` shows none. Compares
+    equal to a tuple of the same groups.
     """
 
-    __slots__ = ("_shown",)
+    __slots__ = ("_groups",)
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # a hash in a log would identify the key
+
+    def __init__(self, groups: tuple[str, ...]) -> None:
+        self._groups = groups
+
+    def __repr__(self) -> str:
+        return f"KeyGroups({len(self)} groups)"
+
+    def __str__(self) -> str:
+        return " ".join(self._groups)
+
+    def __eq__(self, other: object) -> bool:
+        return self._groups == (other._groups if isinstance(other, KeyGroups) else other)
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
+        return self._groups[index]
+
+
+class Setup(NotPickled):
+    """A pending setup, as its holder may see it until it is confirmed.
+
+    Render it in the response to the POST that began it, or after ``resume``; send the response
+    with ``Cache-Control: no-store``, and log nothing of it.
+    """
+
+    __slots__ = ("_shown", "_uri")
 
     def __init__(self, shown: SetupShown) -> None:
         self._shown = shown
+        self._uri: str | None = None
 
     def __repr__(self) -> str:
         return f"Setup(authenticator={self.authenticator!r}, expires_at={self.expires_at!r}, …)"
 
     @property
     def id(self) -> str:
-        """The setup id: keep it in the web session and in the form."""
+        """The setup id: keep it in the web session, and in the form."""
         return self._shown.setup_id.text
 
     @property
@@ -70,7 +105,7 @@ class Setup(NotPickled):
 
     @property
     def replaces(self) -> bool:
-        """Whether confirming takes the place of a working authenticator."""
+        """Whether confirming it replaces a working authenticator."""
         return self._shown.replaces
 
     @property
@@ -80,19 +115,21 @@ class Setup(NotPickled):
 
     @property
     def account_name(self) -> str:
-        """The account's name as the app shows it, with the number of a replacement."""
+        """The account's name as the app shows it; a replacement has a number behind it."""
         return self._shown.setup.account_name
 
     @property
     def uri(self) -> str:
-        """The provisioning URI: also a link for an app on the same phone."""
-        setup = self._shown.setup
-        return provisioning_uri.build(
-            self._shown.secret,
-            issuer=setup.issuer,
-            account_name=setup.account_name,
-            parameters=setup.parameters,
-        )
+        """The provisioning URI, which also works as a link to an app on the same phone."""
+        if self._uri is None:
+            setup = self._shown.setup
+            self._uri = provisioning_uri.build_from_clean(
+                self._shown.secret,
+                issuer=setup.issuer,
+                account_name=setup.account_name,
+                parameters=setup.parameters,
+            )
+        return self._uri
 
     @property
     def key(self) -> str:
@@ -100,9 +137,9 @@ class Setup(NotPickled):
         return self._shown.secret.base32
 
     @property
-    def key_groups(self) -> tuple[str, ...]:
-        """The setup key to write down, in groups of four: show them with spaces between."""
-        return grouped(self.key)
+    def key_groups(self) -> KeyGroups:
+        """The setup key to write down, in groups of four: ``str`` puts spaces between them."""
+        return KeyGroups(grouped(self.key))
 
     @property
     def key_spoken(self) -> str:
@@ -117,7 +154,7 @@ class Setup(NotPickled):
     @property
     def qr(self) -> QRCode:
         """The provisioning URI as a QR code."""
-        # Drawing is the one thing that needs segno; most requests of an app draw nothing.
+        # Only drawing needs segno, and most requests of an app draw nothing.
         from otp_enroll.provisioning.qr import QRCode  # noqa: PLC0415
 
         return QRCode(self.uri, issuer=self.issuer)
@@ -125,13 +162,16 @@ class Setup(NotPickled):
     def sheet(
         self, locale: str = "en", *, private: bool = False, catalogues: Path | None = None
     ) -> BackupSheet:
-        """Make the copy on paper. Serve it in the answer to a POST, with ``no-store``.
+        """Make the paper copy. Serve it in the response to a POST, with ``no-store``.
 
         Args:
             locale: The language.
-            private: Leave out the account name, and the QR code, which holds it.
+            private: Leave out the account name, and the QR code, which contains it.
             catalogues: Where the app keeps message catalogues of its own.
         """
+        # Sheets bring the message catalogues along, which most requests have no use for.
+        from otp_enroll.display.sheet import BackupSheet  # noqa: PLC0415
+
         return BackupSheet(
             self._shown,
             lambda: self.qr,
@@ -147,7 +187,7 @@ class Setup(NotPickled):
 
     @property
     def warnings(self) -> tuple[provisioning_uri.ProvisioningWarning, ...]:
-        """What may go wrong in some apps."""
+        """What may go wrong in some authenticator apps."""
         setup = self._shown.setup
         return provisioning_uri.warnings_for(
             self.uri,
@@ -159,7 +199,7 @@ class Setup(NotPickled):
 
 
 class RecoveryCodes(NotPickled, Sequence[str]):
-    """A new set of recovery codes, in groups of four: the only time that they are shown."""
+    """A new set of recovery codes, in groups of four. They are never shown again."""
 
     __slots__ = ("_shown",)
 
@@ -170,7 +210,7 @@ class RecoveryCodes(NotPickled, Sequence[str]):
         return f"RecoveryCodes({len(self)} codes)"
 
     def __len__(self) -> int:
-        return len(self._shown.codes.canonical())
+        return self._shown.codes.count
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -185,26 +225,29 @@ class RecoveryCodes(NotPickled, Sequence[str]):
     def sheet(
         self, locale: str = "en", *, private: bool = False, catalogues: Path | None = None
     ) -> RecoverySheet:
-        """Make the copy on paper. Serve it in this answer: there is no other occasion.
+        """Make the paper copy. Serve it in this response: there is no second chance.
 
         Args:
             locale: The language.
             private: Leave out the account name.
             catalogues: Where the app keeps message catalogues of its own.
         """
+        from otp_enroll.display.sheet import RecoverySheet  # noqa: PLC0415  # as in Setup.sheet
+
         return RecoverySheet(self._shown, locale=locale, private=private, catalogues=catalogues)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """A setup was confirmed.
+    """What confirming a setup did.
 
     Attributes:
         authenticator: The name of the authenticator that is live now.
-        replaced: Whether it took the place of one of the same name.
-        removed: The others, if the account was locked: it has this authenticator alone.
-        recovery_codes: A new set to show now and never again, or ``None``: the account still
-            has unspent codes, and a page must say that the old paper stays good.
+        replaced: Whether it replaced one of the same name.
+        removed: The names of the authenticators that went because the account was locked:
+            this one is its only one now.
+        recovery_codes: A new set, to be shown now and never again; or ``None`` where the account
+            still has unspent codes, and the page must say that the old paper stays valid.
     """
 
     authenticator: str
@@ -214,7 +257,7 @@ class Confirmation:
 
     @classmethod
     def of(cls, done: SetupConfirmed) -> Self:
-        """Present what a confirm did."""
+        """Present what a confirm did to its caller."""
         return cls(
             authenticator=done.authenticator,
             replaced=done.replaced,

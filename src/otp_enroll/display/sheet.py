@@ -1,13 +1,12 @@
-"""The copies on paper: the backup sheet of a key, and the sheet of a set of recovery codes.
+"""The paper copies: the backup sheet of a key, and the sheet of a set of recovery codes.
 
-A sheet is made in memory and handed to the app; it is written to no file and sent to nobody. Its
-words come from the message catalogues, and what it says of recovery from the policy in force.
+A sheet is made in memory and handed to the app; the library writes it to no file and sends it
+nowhere. Its words come from the message catalogues, and its advice on recovery from the policy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Final
@@ -18,42 +17,42 @@ from otp_enroll.core.setup_verbs import SetupShown
 from otp_enroll.core.sheet_number import sheet_number
 from otp_enroll.core.states import DEFAULT_NAME
 from otp_enroll.display import html as page
-from otp_enroll.display.html import STYLE, STYLE_SOURCE, element
-from otp_enroll.display.sheet_base import WIDTH_OF_TEXT, Advice, Rows, Sheet, as_text, dotted
+from otp_enroll.display.html import STYLE, STYLE_SOURCE, element, join
+from otp_enroll.display.sheet_base import (
+    CHARACTERS_PER_LINE,
+    Advice,
+    Rows,
+    Sheet,
+    put_dots,
+    write_rows,
+)
+from otp_enroll.provisioning.markup import Html
 
 if TYPE_CHECKING:
     from otp_enroll.provisioning.qr import QRCode
 
-__all__ = ["CODES", "STYLE", "STYLE_SOURCE", "BackupSheet", "RecoverySheet"]
+__all__ = ["STYLE", "STYLE_SOURCE", "BackupSheet", "RecoverySheet"]
 
-CODES: Final = frozenset(
-    {
-        *("key_title", "codes_title", "number", "date", "account", "authenticator"),
-        *("type", "algorithm", "digits", "period"),
-        *("key", "key_to_copy", "check_word", "check_word_is", "qr_is", "qr_caption"),
-        *("lost", "lost_scan", "lost_type", "lost_sign_in", "lost_replace", "back_in"),
-        *("use", "use_once", "use_cross_out", "use_spelling", "use_renew"),
-        *("keep_safe", "never_picture", "never_tell", "keep_apart", "cut_up"),
-    }
-)
-"""The codes of the context "sheet", which the English catalogue has to the last one."""
-
-SMALLEST_MODULE_MM: Final = 0.45
+MIN_MODULE_MM: Final = 0.45
 """The side of a module of the QR code in print; below 0.4 mm phones begin to fail."""
 
 USUAL_SIDE_MM: Final = 46
 """The side of the QR code, quiet zone included, unless its modules would be too small."""
 
-LONG_KEY: Final = 40
-MANY_CODES: Final = 12
-GROUPS_A_LINE: Final = 4
+MAX_LARGE_KEY: Final = 40
+"""Characters; a longer key is set smaller, so that the sheet stays one page."""
+
+MAX_LARGE_CODES: Final = 12
+"""More recovery codes are set smaller, in two columns."""
+
+GROUPS_PER_LINE: Final = 4
 
 
 class BackupSheet(Sheet):
     """A setup key on paper: all that a new phone needs. ``Setup.sheet`` makes it.
 
-    ``private`` leaves out the account name, and with it the QR code, which holds it: whoever
-    finds such a paper learns the key and the service, and not whose it is.
+    ``private`` leaves out the account name, and with it the QR code, which contains it: the finder
+    of such a paper learns the key and the service, but not whose it is.
     """
 
     __slots__ = ("_draw", "_of")
@@ -84,70 +83,69 @@ class BackupSheet(Sheet):
 
     @property
     def _is_long(self) -> bool:
-        return len(self._of.secret.base32) > LONG_KEY
+        return len(self._of.secret.base32) > MAX_LARGE_KEY
 
-    def _facts(self) -> Rows:
+    def _details(self) -> Rows:
         setup = self._of.setup
-        named = setup.name != DEFAULT_NAME  # a name that nobody chose tells nobody anything
+        named = setup.name != DEFAULT_NAME  # nobody chose that one, so it says nothing
         return [
             *self._account(),
             *([(self._say("authenticator"), setup.name)] if named else []),
-            (self._say("type"), setup.parameters.type.upper()),
+            (self._say("type"), self._say(f"type_{setup.parameters.type}")),
             (self._say("algorithm"), setup.parameters.algorithm),
-            (self._say("digits"), self._speaks.number(setup.parameters.digits)),
-            (self._say("period"), self._speaks.duration(setup.parameters.period)),
+            (self._say("digits"), self._catalogue.number(setup.parameters.digits)),
+            (self._say("period"), self._catalogue.duration(setup.parameters.period)),
         ]
 
     def _text_blocks(self) -> Iterator[Sequence[str]]:
         yield self._key_text()
         for title, rows in (self._lost("lost_type"), self._care()):
-            yield [title, *as_text(rows)]
+            yield [title, *write_rows(rows)]
 
     def _key_text(self) -> Sequence[str]:
         secret = self._of.secret
         groups = secret.groups
-        lines = (groups[n : n + GROUPS_A_LINE] for n in range(0, len(groups), GROUPS_A_LINE))
+        lines = (groups[n : n + GROUPS_PER_LINE] for n in range(0, len(groups), GROUPS_PER_LINE))
         return [
             f"{self._say('key')}:",
-            *("  " + self._ltr(" ".join(line)) for line in lines),
+            *("  " + self._isolate_ltr(" ".join(line)) for line in lines),
             f"{self._say('key_to_copy')}:",
             secret.base32,
-            f"{self._say('check_word')}: {self._ltr(secret.check_word)}",
-            fill(self._say("check_word_is"), WIDTH_OF_TEXT),
+            f"{self._say('check_word')}: {self._isolate_ltr(secret.check_word)}",
+            fill(self._say("check_word_is"), CHARACTERS_PER_LINE),
         ]
 
-    def _html_parts(self, heading: str) -> Iterator[str]:
+    def _html_parts(self, heading: str) -> Iterator[Html]:
         yield element("div", *self._picture(), self._key_html(heading), class_="otp-secret")
         lost = self._lost("lost_scan" if self._draw else "lost_type")
         yield page.advice(heading, lost, self._care())
 
-    def _key_html(self, heading: str) -> str:
+    def _key_html(self, heading: str) -> Html:
         secret = self._of.secret
-        copy = f"{escape(self._say('key_to_copy'))}: {page.left_to_right(secret.base32)}"
-        word = f"{escape(self._say('check_word'))} {page.left_to_right(secret.check_word)}"
+        key, word = page.left_to_right(secret.base32), page.left_to_right(secret.check_word)
         return element(
             "div",
-            element(heading, escape(self._say("key")), class_="otp-heading"),
+            element(heading, self._say("key"), class_="otp-heading"),
             element("p", page.in_groups(secret.groups)),
-            element("p", copy, class_="otp-copy"),
-            element("p", word, class_="otp-word"),
-            element("p", escape(self._say("check_word_is"))),
+            element("p", self._say("key_to_copy"), ": ", key, class_="otp-copy"),
+            element("p", self._say("check_word"), " ", word, class_="otp-word"),
+            element("p", self._say("check_word_is")),
             class_="otp-key",
         )
 
-    def _picture(self) -> Iterator[str]:
+    def _picture(self) -> Iterator[Html]:
         if self._draw is None:
             return
         code = self._draw()
         svg = code.svg(
             description=self._say("qr_is", issuer=self._issuer),
-            module_mm=max(SMALLEST_MODULE_MM, USUAL_SIDE_MM / code.modules),
+            module_mm=max(MIN_MODULE_MM, USUAL_SIDE_MM / code.modules),
         )
-        caption = element("figcaption", escape(self._say("qr_caption")))
+        caption = element("figcaption", self._say("qr_caption"))
         yield element("figure", svg, caption, class_="otp-qr")
 
     def _lost(self, how: str) -> Advice:
-        return self._say("lost"), self._numbered(
+        return self._say("lost"), self._number(
             self._say(how),
             self._say("lost_sign_in"),
             self._say("lost_replace"),
@@ -182,36 +180,36 @@ class RecoverySheet(Sheet):
 
     @property
     def _is_long(self) -> bool:
-        return len(self._codes.canonical()) > MANY_CODES
+        return self._codes.count > MAX_LARGE_CODES
 
-    def _facts(self) -> Rows:
+    def _details(self) -> Rows:
         return self._account()
 
-    def _listed(self) -> Iterator[tuple[str, str]]:
+    def _number_codes(self) -> Iterator[tuple[str, str]]:
         for n, code in enumerate(self._codes.canonical(), start=1):
-            yield self._speaks.number(n), "-".join(grouped(code))
+            yield self._catalogue.number(n), "-".join(grouped(code))
 
     def _text_blocks(self) -> Iterator[Sequence[str]]:
-        yield [f"{n:>2}. [ ] {self._ltr(code)}" for n, code in self._listed()]
+        yield [f"{n:>2}. [ ] {self._isolate_ltr(code)}" for n, code in self._number_codes()]
         for title, rows in (self._use(), self._care()):
-            yield [title, *as_text(rows)]
+            yield [title, *write_rows(rows)]
 
-    def _html_parts(self, heading: str) -> Iterator[str]:
+    def _html_parts(self, heading: str) -> Iterator[Html]:
         rows = (
             element(
                 "li",
-                element("span", escape(n), class_="otp-count"),
+                element("span", n, class_="otp-count"),
                 element("span", class_="otp-box", aria_hidden="true"),
                 page.left_to_right(code),
             )
-            for n, code in self._listed()
+            for n, code in self._number_codes()
         )
-        codes = element("ol", "\n".join(rows), class_="otp-codes", role="list")
+        codes = element("ol", join(rows, "\n"), class_="otp-codes", role="list")
         advice = page.advice(heading, self._use(), self._care())
         yield element("div", codes, advice, class_="otp-secret")
 
     def _use(self) -> Advice:
-        return self._say("use"), dotted(
+        return self._say("use"), put_dots(
             self._say("use_once"),
             self._say("use_cross_out"),
             self._say("use_spelling"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from html import escape
 from pathlib import Path
 from textwrap import fill
 from typing import Final, Literal
@@ -14,16 +13,21 @@ from otp_enroll.core.redacted import NotPickled
 from otp_enroll.core.setup_verbs import SetupShown
 from otp_enroll.core.states import aware
 from otp_enroll.display import html as page
-from otp_enroll.display.html import element
+from otp_enroll.display.html import element, join
 from otp_enroll.messages import how_to_get_back_in
 from otp_enroll.messages.catalogue import (
     FIRST_STRONG_ISOLATE,
     POP_DIRECTIONAL_ISOLATE,
     Catalogue,
 )
+from otp_enroll.provisioning.markup import Html
 
-WIDTH_OF_TEXT: Final = 76
-LONG_NAME: Final = 24
+CHARACTERS_PER_LINE: Final = 76
+"""The longest line of plain text."""
+
+MAX_LARGE_NAME: Final = 24
+"""Characters; a longer issuer is set smaller."""
+
 LEFT_TO_RIGHT_ISOLATE: Final = "\u2066"
 
 Rows = Sequence[tuple[str, str]]
@@ -34,9 +38,9 @@ Advice = tuple[str, Rows]
 
 
 class Sheet(NotPickled, ABC):
-    """A copy on paper, made in memory: the app serves it, and nothing else has it."""
+    """A paper copy, made in memory for the app to serve."""
 
-    __slots__ = ("_account_name", "_catalogues", "_issuer", "_shown", "_speaks", "number")
+    __slots__ = ("_account_name", "_catalogue", "_catalogues", "_issuer", "_shown", "number")
 
     def __init__(
         self,
@@ -50,7 +54,7 @@ class Sheet(NotPickled, ABC):
     ) -> None:
         self.number: Final = number
         """The sheet number: the security page says which one is current."""
-        self._speaks = Catalogue.of(locale, catalogues)
+        self._catalogue = Catalogue.of(locale, catalogues)
         self._catalogues = catalogues
         self._issuer = issuer
         self._account_name = account_name
@@ -62,15 +66,15 @@ class Sheet(NotPickled, ABC):
 
     @property
     def locale(self) -> str:
-        """The language that was found for the one asked for."""
-        return self._speaks.locale
+        """The language of the sheet: the one asked for, or English where there is no catalogue."""
+        return self._catalogue.locale
 
     @property
     def direction(self) -> Literal["ltr", "rtl"]:
         """How the language is written, as HTML's ``dir`` wants it."""
-        return self._speaks.direction
+        return self._catalogue.direction
 
-    def html(self) -> str:
+    def html(self) -> Html:
         """Write a whole page, with its style, to be shown and printed by itself."""
         return page.document(
             self._article("h1", "h2"),
@@ -79,19 +83,19 @@ class Sheet(NotPickled, ABC):
             direction=self.direction,
         )
 
-    def fragment(self) -> str:
+    def fragment(self) -> Html:
         """Write the ``article`` alone, for a page of the app that holds ``STYLE``."""
         return self._article("h2", "h3")
 
     def text(self) -> str:
         """Write plain text. In a right-to-left language keys and codes stand in LRI … PDI."""
-        facts = (f"{label}: {self._isolated(value)}" for label, value in self._facts())
-        number = f"{self._say('number')}: {self._ltr(self.number)}"
+        details = (f"{label}: {self._isolate(value)}" for label, value in self._details())
+        number = f"{self._say('number')}: {self._isolate_ltr(self.number)}"
         date = f"{self._say('date')}: {self._date}"
         blocks = [
-            [self._isolated(self._issuer), self._title, number, date, *facts],
+            [self._isolate(self._issuer), self._title, number, date, *details],
             *self._text_blocks(),
-            [self._say("back_in"), *as_text(self._back_in())],
+            [self._say("back_in"), *write_rows(self._back_in())],
         ]
         return "\n\n".join("\n".join(lines) for lines in blocks) + "\n"
 
@@ -106,42 +110,42 @@ class Sheet(NotPickled, ABC):
         """Whether the secret is so long that it must be set smaller."""
 
     @abstractmethod
-    def _facts(self) -> Rows:
-        """List what else is to be known, as (label, value)."""
+    def _details(self) -> Rows:
+        """List what else a reader needs, as (label, value)."""
 
     @abstractmethod
     def _text_blocks(self) -> Iterator[Sequence[str]]:
         """Yield the blocks of lines with the secret, and what to do with it."""
 
     @abstractmethod
-    def _html_parts(self, heading: str) -> Iterator[str]:
+    def _html_parts(self, heading: str) -> Iterator[Html]:
         """Yield the elements with the secret, and what to do with it."""
 
-    def _say(self, code: str, **facts: str) -> str:
-        return self._speaks.say("sheet", code, **facts)
+    def _say(self, code: str, **values: str) -> str:
+        return self._catalogue.say("sheet", code, **values)
 
     @property
     def _date(self) -> str:
-        return self._speaks.date(aware(self._shown.at))
+        return self._catalogue.date(aware(self._shown.at))
 
     def _account(self) -> Rows:
         return [(self._say("account"), self._account_name)] if self._account_name else []
 
-    def _isolated(self, name: str) -> str:
+    def _isolate(self, name: str) -> str:
         if name.isascii() and self.direction == "ltr":
             return name
         return FIRST_STRONG_ISOLATE + name + POP_DIRECTIONAL_ISOLATE
 
-    def _ltr(self, text: str) -> str:
+    def _isolate_ltr(self, text: str) -> str:
         if self.direction == "ltr":
             return text
         return LEFT_TO_RIGHT_ISOLATE + text + POP_DIRECTIONAL_ISOLATE
 
-    def _numbered(self, *texts: str) -> Rows:
-        return [(f"{self._speaks.number(n)}.", text) for n, text in enumerate(texts, start=1)]
+    def _number(self, *texts: str) -> Rows:
+        return [(f"{self._catalogue.number(n)}.", text) for n, text in enumerate(texts, start=1)]
 
     def _care(self) -> Advice:
-        return self._say("keep_safe"), dotted(
+        return self._say("keep_safe"), put_dots(
             self._say("never_picture"),
             self._say("never_tell"),
             self._say("keep_apart"),
@@ -149,22 +153,23 @@ class Sheet(NotPickled, ABC):
         )
 
     def _back_in(self) -> Rows:
-        policy = self._shown.policy
-        told = how_to_get_back_in(policy, locale=self.locale, catalogues=self._catalogues)
-        return dotted(*told)
+        advice = how_to_get_back_in(
+            self._shown.policy, locale=self.locale, catalogues=self._catalogues
+        )
+        return put_dots(*advice)
 
-    def _article(self, title: str, heading: str) -> str:
-        facts = self._facts()
+    def _article(self, title: str, heading: str) -> Html:
+        details = self._details()
         back_in = (self._say("back_in"), self._back_in())
         parts = [
             self._head(title),
-            *([page.pairs(facts)] if facts else []),
+            *([page.pairs(details)] if details else []),
             *self._html_parts(heading),
             page.section(heading, *back_in, class_="otp-more"),
         ]
         return element(
             "article",
-            "\n".join(parts),
+            join(parts, "\n"),
             class_=" ".join(self._classes()),
             lang=self.locale,
             dir=self.direction,
@@ -174,33 +179,31 @@ class Sheet(NotPickled, ABC):
         yield "otp-sheet"
         if self._is_long:
             yield "otp-long"
-        if len(self._issuer) > LONG_NAME:
+        if len(self._issuer) > MAX_LARGE_NAME:
             yield "otp-long-name"
 
-    def _head(self, title: str) -> str:
-        kind = element("span", escape(self._title), class_="otp-kind")
-        number = f"{escape(self._say('number'))} {page.left_to_right(self.number)}"
+    def _head(self, title: str) -> Html:
+        kind = element("span", self._title, class_="otp-kind")
+        number = element("p", self._say("number"), " ", page.left_to_right(self.number))
         return element(
             "header",
             element(title, page.any_direction(self._issuer), " ", kind, class_="otp-title"),
-            element(
-                "div", element("p", number), element("p", escape(self._date)), class_="otp-mark"
-            ),
+            element("div", number, element("p", self._date), class_="otp-mark"),
             class_="otp-head",
         )
 
 
-def dotted(*texts: str) -> Rows:
+def put_dots(*texts: str) -> Rows:
     """Put a dot before each text."""
     return [("•", text) for text in texts]
 
 
-def as_text(rows: Rows) -> Iterator[str]:
+def write_rows(rows: Rows) -> Iterator[str]:
     """Write rows as plain text, each line no longer than a terminal or a page of type."""
     for mark, text in rows:
         yield fill(
             f"{mark} {text}",
-            WIDTH_OF_TEXT,
+            CHARACTERS_PER_LINE,
             subsequent_indent=" " * (len(mark) + 1),
             break_long_words=False,
             break_on_hyphens=False,

@@ -1,4 +1,4 @@
-"""The admin page: how an account stands, and the two things that a help desk may do about it.
+"""The admin page: the status of an account, and the two things that a help desk may do about it.
 
 It shows no secret, begins nothing, and changes no row itself: both acts go through the enroller
 by an ``Override`` that names the member of staff and the reason.
@@ -66,8 +66,8 @@ ACTS: Final = (
         name="renew_recovery_codes",
         title=_("Make new recovery codes"),
         warning=_(
-            "The user's present recovery codes stop working. Be sure who asks for them: whoever"
-            " has a code gets in without the phone."
+            "The user's present recovery codes stop working. Be sure who asks for them: anyone"
+            " who has a code gets in without the phone."
         ),
         done=_("Made new recovery codes."),
         perform=lambda enroller, user_id, proof: enroller.regenerate_recovery_codes(
@@ -77,7 +77,7 @@ ACTS: Final = (
     Act(
         name="switch_off",
         title=_("Switch one-time passwords off"),
-        warning=_("From then on the password alone lets the user in, or whoever has it."),
+        warning=_("From then on the password alone lets in the user, or anyone else who has it."),
         done=_("Switched one-time passwords off."),
         perform=lambda enroller, user_id, proof: enroller.disable(user_id, proof=proof),
     ),
@@ -92,7 +92,7 @@ class EnrollmentAdmin(ModelAdmin):
     list_filter: ClassVar = ("state",)
     search_fields = ("user_id__startswith",)
     ordering = ("user_id",)
-    fields = readonly_fields = ("user_id", "standing", "changed")
+    fields = readonly_fields = ("user_id", "status", "changed")
     change_form_template = "admin/otp_enroll/enrollment.html"
 
     @admin.display(description=_("changed"), ordering="changed_at")
@@ -102,10 +102,10 @@ class EnrollmentAdmin(ModelAdmin):
         return datetime.fromtimestamp(at, tz=timezone.utc) if at else None
 
     @admin.display(description=_("status"))
-    def standing(self, row: Enrollment) -> str:
-        """Tell what the enroller says of the account."""
+    def status(self, row: Enrollment) -> str:
+        """Return what the enroller says of the account."""
         try:
-            return _told(get_enroller().status(row.user_id))
+            return _describe(get_enroller().status(row.user_id))
         except EnrollmentError as error:
             return error.message
 
@@ -191,17 +191,17 @@ def _may(request: HttpRequest, act: Act) -> bool:
     return request.user.has_perm(f"otp_enroll.{act.name}")  # type: ignore[union-attr]  # staff
 
 
-def _told(status: Status) -> str:
+def _describe(status: Status) -> str:
     facts: list[Any] = [status.state]
-    for one in status.authenticators:
-        used = _at(one.last_used_at)
-        facts.append(f"{one.name}: confirmed {_at(one.confirmed_at)}, last used {used}")
+    for authenticator in status.authenticators:
+        confirmed, used = _at(authenticator.confirmed_at), _at(authenticator.last_used_at)
+        facts.append(f"{authenticator.name}: confirmed {confirmed}, last used {used}")
     if status.recovery_codes_left is not None:
         facts.append(f"recovery codes left: {status.recovery_codes_left}")
     if status.setup_expires_at is not None:
         facts.append(f"setup under way until {_at(status.setup_expires_at)}")
     if status.locked:
-        facts.append("codes are locked until an authenticator is set up anew")
+        facts.append("codes are locked until an authenticator is set up again")
     if status.retry_at is not None:
         facts.append(f"codes wait until {_at(status.retry_at)}")
     if status.recovery_retry_at is not None:

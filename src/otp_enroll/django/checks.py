@@ -1,9 +1,9 @@
-"""System checks: what would make every code fail, or every secret readable, told before it does."""
+"""System checks for settings that would make every code fail, or every secret readable."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004  # their names
@@ -15,6 +15,12 @@ from otp_enroll.django.fields import VENDORS
 from otp_enroll.django.store import DjangoStore
 from otp_enroll.storage.protocol import Unencrypted
 from otp_enroll.storage.sql import LOCK_SECONDS
+
+_TIMEOUTS: Final = {
+    "sqlite": f'"timeout": {LOCK_SECONDS}',
+    "postgresql": f'"options": "-c lock_timeout={LOCK_SECONDS}s"',
+    "mysql": f'"init_command": "SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}"',
+}
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # whatever Django passes
@@ -28,13 +34,11 @@ def check_settings(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # whatever 
     except ImproperlyConfigured as error:
         return [Error(str(error), id="otp_enroll.E001")]
     found: list[CheckMessage] = []
-    # Nobody else may look inside.
-    cipher = enroller._settings.cipher  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    store = enroller._store  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    if isinstance(cipher, Unencrypted) and not settings.DEBUG:
+    if isinstance(enroller.cipher, Unencrypted) and not settings.DEBUG:
         hint = "Use otp_enroll.storage.aesgcm.AESGCMKeyRing."
-        text = "Whoever reads the database has the secret of every user."
+        text = "Anyone who reads the database has the secret of every user."
         found.append(Warning(text, hint=hint, id="otp_enroll.W002"))
+    store = enroller.store
     if isinstance(store, DjangoStore):
         found.extend(_check_alias(store.alias))
     return found
@@ -42,7 +46,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # whatever 
 
 def _check_alias(alias: str) -> Iterator[CheckMessage]:
     if alias not in connections:
-        hint = "It is a further entry for the app's database: see the page on Django in the docs."
+        hint = "Add a second entry for the app's database: see the page on Django in the docs."
         yield Error(f"DATABASES has no entry {alias!r}.", hint=hint, id="otp_enroll.E002")
         return
     connection = connections[alias]
@@ -62,13 +66,6 @@ def _check_alias(alias: str) -> Iterator[CheckMessage]:
         hint = f"Set one of {LOCK_SECONDS} s in its OPTIONS: {_TIMEOUTS[connection.vendor]}"
         text = f"Calls on {alias!r} may wait very long for a lock."
         yield Warning(text, hint=hint, id="otp_enroll.W004")
-
-
-_TIMEOUTS = {
-    "sqlite": f'"timeout": {LOCK_SECONDS}',
-    "postgresql": f'"options": "-c lock_timeout={LOCK_SECONDS}s"',
-    "mysql": f'"init_command": "SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}"',
-}
 
 
 def _has_lock_timeout(vendor: str, options: dict[str, Any]) -> bool:

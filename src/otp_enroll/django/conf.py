@@ -29,5 +29,8 @@ def get_enroller() -> Enroller:
     except ImportError as error:
         raise ImproperlyConfigured(f'OTP_ENROLL["ENROLLER"]: {error}') from error
     if not isinstance(found, Enroller):
-        raise ImproperlyConfigured(f'OTP_ENROLL["ENROLLER"]: {path} is not an Enroller')
+        kind = type(found).__name__
+        raise ImproperlyConfigured(
+            f'OTP_ENROLL["ENROLLER"]: {path} is of type {kind}: name an Enroller over a DjangoStore'
+        )
     return found

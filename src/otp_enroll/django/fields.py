@@ -13,15 +13,14 @@ if TYPE_CHECKING:
 else:
     Field = models.Field
 
-# Of MySQL's older collations even utf8mb4_bin ignores spaces at the end. The collation brings
-# its character set along, whatever the database's default is.
+# Of MySQL's older collations even utf8mb4_bin ignores trailing spaces. A collation brings its
+# character set along, whatever the database's default is.
 _COLLATIONS: Final = {
     "sqlite": "BINARY",
     "postgresql": "C",
     "mariadb": "utf8mb4_nopad_bin",
     "mysql": "utf8mb4_0900_bin",
 }
-
 
 VENDORS: Final = ("sqlite", "postgresql", "mysql")
 """What Django calls the databases that the table can be in; MariaDB goes by ``mysql``."""

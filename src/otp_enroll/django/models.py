@@ -1,4 +1,4 @@
-"""The table: one row for one account."""
+"""The table: one row an account."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from otp_enroll.storage.protocol import LENGTHS
 
 
 class Enrollment(models.Model):
-    """One account's row. Only a store writes it: who changes it by hand breaks the account."""
+    """One account's row. Only a store writes it: editing a row by hand breaks the account."""
 
     user_id = ExactCharField(primary_key=True, max_length=LENGTHS["user_id"])
     revision = ExactCharField(max_length=LENGTHS["revision"])
@@ -24,7 +24,7 @@ class Enrollment(models.Model):
     document = ExactTextField()
 
     class Meta:
-        """What may be done to an account; to the row itself, nothing."""
+        """The table's name and index, and permissions for acts on an account, not on its row."""
 
         db_table = "otp_enrollment"
         verbose_name = "enrollment"

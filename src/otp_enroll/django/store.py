@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from abc import ABCMeta
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.db import DEFAULT_DB_ALIAS, Error, IntegrityError, connections
@@ -18,11 +17,11 @@ from otp_enroll.storage.protocol import FIELDS, StoredEnrollment
 from otp_enroll.storage.sql import is_duplicate, is_lost_race, record_of, row_of
 
 OWN_ALIAS: Final = "otp_enroll"
-"""The entry of ``DATABASES`` that a store in own mode takes unless it is told another."""
+"""The entry of ``DATABASES`` that a store in own mode uses by default."""
 
 # A conflict is no error: on PostgreSQL a failed statement would end the app's transaction. MySQL
 # undoes the statement alone, and its INSERT IGNORE would let cut text pass. Django's own INSERT
-# that ignores conflicts does not tell whether it inserted.
+# that ignores conflicts does not say whether it inserted.
 _INSERT: Final = (
     f"INSERT INTO otp_enrollment ({', '.join(FIELDS)})"  # noqa: S608  # our own names
     f" VALUES ({', '.join(['%s'] * len(FIELDS))})"
@@ -34,34 +33,23 @@ _CREATE: Final = {
 }
 _DELETE: Final = "DELETE FROM otp_enrollment WHERE user_id = %s"
 
-StoreT = TypeVar("StoreT")
 
+class _Store:
+    """What all flavours do, in the thread whose connection they use."""
 
-class _Joining(ABCMeta):
-    """What makes a joined store by its class's name: ``DjangoStore.joined(alias)``.
+    joined = False
 
-    The protocol wants a bool of that name on each store, and a method of the class would be
-    there too, where it would pass for true. A method of the class's own class is not. An
-    ``ABCMeta``, so that a subclass may have an abstract class for a base as well.
-    """
-
-    def joined(cls: type[StoreT], alias: str = DEFAULT_DB_ALIAS) -> StoreT:
-        """Make a store over an alias on which the app's transactions run."""
-        store = cast("type[_Store]", cls)(alias)
-        store.joined = True
-        return cast("StoreT", store)
-
-
-class _Store(metaclass=_Joining):
-    """What both flavours do, in the thread whose connection they use."""
-
-    def __init__(self, alias: str = OWN_ALIAS) -> None:
+    def __init__(self, alias: str) -> None:
+        if not isinstance(alias, str):
+            raise TypeError(
+                "pass the alias of an entry of DATABASES to a store, such as 'otp_enroll',"
+                f" and not a {type(alias).__name__}"
+            )
         self.alias = alias
-        self.joined: bool = False
 
     def _load(self, user_id: str) -> StoredEnrollment | None:
         with self._call():
-            # No local name for the rows: whoever prints locals would ask the database again.
+            # No local name for the rows: printing locals would ask the database again.
             records = [
                 record_of(row) for row in self._rows.filter(user_id=user_id).values_list(*FIELDS)
             ]
@@ -76,7 +64,7 @@ class _Store(metaclass=_Joining):
                 found = self._rows.filter(user_id=values.pop("user_id"), revision=expected)
                 return found.update(**values) == 1
         except StorageError as error:
-            if _lost_a_race(error):
+            if _means_lost_race(error):
                 return False
             raise
 
@@ -151,42 +139,44 @@ def _refuse_transaction(alias: str) -> None:
 
 
 def _drop_if_broken(alias: str) -> None:
-    """Let the next call connect anew; outside a request nobody else does."""
+    """Let the next call make a new connection; outside a request nothing else does."""
     if alias in connections:
         with suppress(Error):
             connections[alias].close_if_unusable_or_obsolete()
 
 
-def _lost_a_race(error: StorageError) -> bool:
-    """Tell whether the driver's exception, two causes down, asks for a repetition."""
+def _means_lost_race(error: StorageError) -> bool:
+    """Return whether the driver's exception, two causes down, asks for a repetition."""
     return is_lost_race(error.__cause__ and error.__cause__.__cause__)
 
 
 class DjangoStore(_Store):
-    """Enrollments in the table of this app.
+    """Enrollments in the table of this app, each call committed by itself.
 
-    In own mode each call is one statement that commits by itself, on an alias of its own: a
-    further entry of ``DATABASES`` for the same database. On an alias on which a transaction runs
-    it raises ``StorageError`` and reads nothing, so that no code is judged there.
-
-    ``DjangoStore.joined(alias="default")`` makes a joined store: statements only, in the app's
-    transaction, and what the database raises comes through unchanged.
+    A call is one statement, on an alias of the store's own: a further entry of ``DATABASES`` for
+    the same database. On an alias on which a transaction runs it raises ``StorageError`` and
+    reads nothing, so that no code is judged there.
 
     Safe to use from several threads, as Django's connections are.
 
     Args:
         alias: The entry of ``DATABASES``.
 
+    Raises:
+        TypeError: The alias is not text.
+
     Attributes:
         alias: The same. Reads go there too, whatever the routers say.
-        joined: Whether the app commits.
     """
+
+    def __init__(self, alias: str = OWN_ALIAS) -> None:
+        super().__init__(alias)
 
     def load(self, user_id: str) -> StoredEnrollment | None:
         """Return the latest record, or ``None``.
 
         Raises:
-            StorageError: In own mode: the database failed, or a transaction runs on the alias.
+            StorageError: The database failed, or a transaction runs on the alias.
         """
         return self._load(user_id)
 
@@ -215,7 +205,7 @@ class DjangoStore(_Store):
         after: str | None = None,
         limit: int = 1000,
     ) -> Sequence[str]:
-        """Return ids in rising order of their UTF-8 bytes.
+        """Return ids in ascending order of their UTF-8 bytes.
 
         Raises:
             StorageError: As ``load``.
@@ -223,12 +213,48 @@ class DjangoStore(_Store):
         return self._user_ids(state, setup_expired_before, after, limit)
 
 
-class AsyncDjangoStore(_Store):
-    """As ``DjangoStore``, awaited: each call runs in the thread where the request's ORM runs.
+class JoinedDjangoStore(_Store):
+    """Enrollments in the app's own transaction: statements only, and the app commits.
 
-    Django has no transaction for async code. ``AsyncDjangoStore.joined`` is for what a
-    transaction of sync code awaits by ``async_to_sync``.
+    For ``Enroller.using``. What the database raises passes unchanged.
+
+    Args:
+        alias: The entry of ``DATABASES`` on which the app's transaction runs.
+
+    Raises:
+        TypeError: The alias is not text.
+
+    Attributes:
+        alias: The same. Reads go there too, whatever the routers say.
     """
+
+    joined = True
+
+    def __init__(self, alias: str = DEFAULT_DB_ALIAS) -> None:
+        super().__init__(alias)
+
+    def load(self, user_id: str) -> StoredEnrollment | None:
+        """Return the record as this transaction sees it, or ``None``."""
+        return self._load(user_id)
+
+    def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
+        """Store with one conditional statement; the app commits it.
+
+        Raises:
+            ValueError: A text that is longer than its column.
+        """
+        return self._save(record, expected)
+
+    def delete(self, user_id: str) -> None:
+        """Delete the record, whether there is one or not; the app commits it."""
+        self._delete(user_id)
+
+
+class AsyncDjangoStore(_Store):
+    """As ``DjangoStore``, awaited: each call runs in the thread where the request's ORM runs."""
+
+    def __init__(self, alias: str = OWN_ALIAS) -> None:
+        super().__init__(alias)
 
     async def load(self, user_id: str) -> StoredEnrollment | None:
         """As ``DjangoStore.load``."""
@@ -252,3 +278,27 @@ class AsyncDjangoStore(_Store):
     ) -> Sequence[str]:
         """As ``DjangoStore.user_ids``."""
         return await sync_to_async(self._user_ids)(state, setup_expired_before, after, limit)
+
+
+class AsyncJoinedDjangoStore(_Store):
+    """As ``JoinedDjangoStore``, awaited, for what a transaction of sync code awaits.
+
+    Django has no transaction for async code: sync code begins it, and awaits by ``async_to_sync``.
+    """
+
+    joined = True
+
+    def __init__(self, alias: str = DEFAULT_DB_ALIAS) -> None:
+        super().__init__(alias)
+
+    async def load(self, user_id: str) -> StoredEnrollment | None:
+        """As ``JoinedDjangoStore.load``."""
+        return await sync_to_async(self._load)(user_id)
+
+    async def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
+        """As ``JoinedDjangoStore.save``."""
+        return await sync_to_async(self._save)(record, expected)
+
+    async def delete(self, user_id: str) -> None:
+        """As ``JoinedDjangoStore.delete``."""
+        await sync_to_async(self._delete)(user_id)

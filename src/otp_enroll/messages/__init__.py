@@ -1,6 +1,6 @@
-"""What to tell people: a text for each refusal, failure, event and warning, in their language.
+"""Texts for people: one for each refusal, failure, event and warning, in their language.
 
-The text is found by the stable ``code`` and filled with the facts that the thing carries. None
+A text is found by the stable ``code`` and filled with the facts that the object carries. None
 shows a key, a code, a setup id or what somebody typed.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from otp_enroll.errors import EnrollmentError
 from otp_enroll.events import Event
 from otp_enroll.messages import sentences
-from otp_enroll.messages.catalogue import Catalogue, Fact, Phrase
+from otp_enroll.messages.catalogue import Catalogue, Phrase, Value
 from otp_enroll.messages.recovery_advice import how_to_get_back_in
 from otp_enroll.messages.sentences import Sentence
 from otp_enroll.provisioning.uri import ProvisioningWarning
@@ -31,13 +31,14 @@ def text(
 ) -> str:
     """Say in a few sentences what happened, what to do next, and what was not lost.
 
-    An event is told to the owner of the account, with what to do if it was a stranger
-    (SP 800-63B-4 §4.1.2.1). A class of your own is told as the nearest one that has a text.
+    An event is worded for the owner of the account, with what to do if it was a stranger
+    (SP 800-63B-4 §4.1.2.1). A class of your own has the text of the nearest class above it that
+    has one.
 
     Args:
-        about: What the library raised, told or warned of.
+        about: An error that the library raised, an event, or a warning of ``Setup.warnings``.
         locale: The language: ``"fa"``, ``"fa-IR"``; English where there is no catalogue.
-        now: The present time. With it a time is told as "in 4 minutes", without it in UTC.
+        now: The present time. With it a time reads "in 4 minutes", without it it is in UTC.
         catalogues: Where you keep catalogues of your own, which come first.
         not_you: Whether an event's text says what to do if it was a stranger. A page that lists
             several events says it once, in words of its own.
@@ -46,18 +47,21 @@ def text(
         TypeError: A wrong type.
         ValueError: ``now`` has no time zone.
     """
-    speaker = Catalogue.of(locale, catalogues)
+    catalogue = Catalogue.of(locale, catalogues)
     match about:
         case EnrollmentError():
-            context, told = "error", sentences.of_error(about, _code(speaker, "error", about))
+            context = "error"
+            said = sentences.describe_error(about, _find_code(catalogue, context, about))
         case Event():
-            context, told = "event", sentences.of_event(about, _code(speaker, "event", about))
-            told = chain(told, sentences.of_stranger(about) if not_you else ())
+            context = "event"
+            said = sentences.describe_event(about, _find_code(catalogue, context, about))
+            said = chain(said, sentences.advise_on_stranger(about) if not_you else ())
         case ProvisioningWarning():
-            context, told = "warning", sentences.of_warning(about)
+            apps = tuple(_name_app(catalogue, app) for app in about.apps)
+            context, said = "warning", sentences.describe_warning(about, apps)
         case _:
-            raise TypeError("text tells of an EnrollmentError, an Event or a ProvisioningWarning")
-    return " ".join(_said(speaker, context, sentence, now) for sentence in told)
+            raise TypeError("text takes an EnrollmentError, an Event or a ProvisioningWarning")
+    return " ".join(_say(catalogue, context, sentence, now) for sentence in said)
 
 
 def duration(seconds: int, *, locale: str = "en", catalogues: Path | None = None) -> str:
@@ -70,21 +74,27 @@ def duration(seconds: int, *, locale: str = "en", catalogues: Path | None = None
     return Catalogue.of(locale, catalogues).duration(seconds)
 
 
-def _code(speaker: Catalogue, context: str, about: EnrollmentError | Event) -> str:
-    ancestors = (getattr(kind, "code", "") for kind in type(about).__mro__)
-    return next(code for code in ancestors if speaker.knows(context, code))
+def _find_code(catalogue: Catalogue, context: str, about: EnrollmentError | Event) -> str:
+    """Return the code of the nearest class that has a text; the roots of both trees have one."""
+    codes = (getattr(kind, "code", "") for kind in type(about).__mro__)
+    return next(code for code in codes if catalogue.knows(context, code))
 
 
-def _said(speaker: Catalogue, context: str, sentence: Sentence, now: datetime | None) -> str:
-    facts: dict[str, Fact] = {}
-    for name, fact in sentence.facts.items():
-        match fact:
+def _name_app(catalogue: Catalogue, app: str) -> str:
+    """Name an app in the language, where its English name says more than a brand."""
+    return Phrase(catalogue.say("app", app)) if catalogue.knows("app", app) else app
+
+
+def _say(catalogue: Catalogue, context: str, sentence: Sentence, now: datetime | None) -> str:
+    values: dict[str, Value] = {}
+    for name, value in sentence.values.items():
+        match value:
             case datetime():
-                facts[name] = Phrase(speaker.when(fact, now))
+                values[name] = Phrase(catalogue.when(value, now))
             case timedelta():
-                facts[name] = Phrase(speaker.duration(fact // timedelta(seconds=1)))
+                values[name] = Phrase(catalogue.duration(value // timedelta(seconds=1)))
             case _:
-                facts[name] = fact
+                values[name] = value
     if sentence.n is None:
-        return speaker.say(context, sentence.code, **facts)
-    return speaker.count(context, sentence.code, sentence.n, **facts)
+        return catalogue.say(context, sentence.code, **values)
+    return catalogue.count(context, sentence.code, sentence.n, **values)

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from typing_extensions import Self
 
-from otp_enroll.messages.catalogue_files import files_of, plural_of
+from otp_enroll.messages.catalogue_files import find_files, find_plural
 from otp_enroll.messages.solar_hijri import solar_hijri
 
 FIRST_STRONG_ISOLATE: Final = "\u2068"
@@ -34,13 +34,13 @@ class Phrase(str):
     __slots__ = ()
 
 
-Fact = str | int | tuple[str, ...]
+Value = str | int | tuple[str, ...]
 """What fills a text: what somebody else wrote (isolated), a number, several texts, a phrase."""
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """One language. Get one by ``of``, which is cheap: each file is read once.
+    """One language. Get one by ``of``, which is cheap: a process reads each file once.
 
     Attributes:
         locale: The language as HTML's ``lang`` wants it: ``"fa"``, ``"pt-BR"``.
@@ -65,7 +65,7 @@ class Catalogue:
             raise TypeError("locale must be a str")
         if directory is not None and not isinstance(directory, Path):
             raise TypeError("catalogues must be a Path or None")
-        found = files_of(locale, directory)
+        found = find_files(locale, directory)
         return cls(found[0][0].replace("_", "-"), tuple(file for _, file in found))
 
     @property
@@ -73,73 +73,73 @@ class Catalogue:
         """How the language is written, as HTML's ``dir`` wants it."""
         return "rtl" if self.say("form", "direction") == "rtl" else "ltr"
 
-    def say(self, context: str, code: str, **facts: Fact) -> str:
-        """Return a text with its facts filled in.
+    def say(self, context: str, code: str, **values: Value) -> str:
+        """Return a text with its values filled in.
 
-        Text that somebody else wrote stands between U+2068 and U+2069, so that its direction
+        Text that somebody else wrote is put between U+2068 and U+2069, so that its direction
         cannot turn the sentence around (UAX #9).
 
         Raises:
-            LookupError: No catalogue has the text with these facts.
-            TypeError: A fact of a type that no text can show.
+            LookupError: No catalogue has the text with these values.
+            TypeError: A value of a type that no text can show.
         """
-        return self._filled(context, code, lambda file: file.pgettext(context, code), facts)
+        return self._fill(context, code, lambda file: file.pgettext(context, code), values)
 
-    def count(self, context: str, code: str, n: int, **facts: Fact) -> str:
+    def count(self, context: str, code: str, n: int, **values: Value) -> str:
         """Return a text that counts something, by the plural rule of the language.
 
         Raises:
-            LookupError: No catalogue has the text with these facts.
-            TypeError: A fact of a type that no text can show.
+            LookupError: No catalogue has the text with these values.
+            TypeError: A value of a type that no text can show.
         """
-        return self._filled(
-            context, code, lambda file: plural_of(file, context, code, n), {"n": n, **facts}
+        return self._fill(
+            context, code, lambda file: find_plural(file, context, code, n), {"n": n, **values}
         )
 
     def knows(self, context: str, code: str) -> bool:
-        """Tell whether a catalogue has a text of this code, in English at least."""
+        """Return whether there is a text of this code, at least in English."""
         return any(
-            file.pgettext(context, code) or plural_of(file, context, code, 2)
+            file.pgettext(context, code) or find_plural(file, context, code, 2)
             for file in self._files
         )
 
-    def _filled(
+    def _fill(
         self,
         context: str,
         code: str,
         lookup: Callable[[GNUTranslations], str],
-        facts: dict[str, Fact],
+        values: dict[str, Value],
     ) -> str:
-        shown = {name: self._shown(fact) for name, fact in facts.items()}
+        shown = {name: self._show(value) for name, value in values.items()}
         for file in self._files:
             try:
                 if text := lookup(file):
                     return text.format_map(shown)
             except (KeyError, IndexError, ValueError):
                 continue  # A text that asks for what it does not get is worse than an English one.
-        raise LookupError(f"no catalogue has {context}/{code} with {sorted(facts)}")
+        raise LookupError(f"no catalogue has {context}/{code} with {sorted(values)}")
 
-    def _shown(self, fact: Fact) -> str:
-        match fact:
+    def _show(self, value: Value) -> str:
+        match value:
             case Phrase():
-                return fact
+                return value
             case str():
-                inner = fact.translate(_DIRECTION_MARKS)
+                inner = value.translate(_DIRECTION_MARKS)
                 return f"{FIRST_STRONG_ISOLATE}{inner}{POP_DIRECTIONAL_ISOLATE}"
             case bool():
-                raise TypeError("a fact must be a str, an int or a tuple of str")
+                raise TypeError("a value must be a str, an int or a tuple of str")
             case int():
-                return self.number(fact)
+                return self.number(value)
             case tuple():
-                return self.say("form", "list").join(map(self._shown, fact))
+                return self.say("form", "list").join(map(self._show, value))
             case _:
-                raise TypeError("a fact must be a str, an int or a tuple of str")
+                raise TypeError("a value must be a str, an int or a tuple of str")
 
     def number(self, n: int) -> str:
         """Write a number in the digits of the language."""
-        return self._digits(str(n))
+        return self._write_digits(str(n))
 
-    def _digits(self, text: str) -> str:
+    def _write_digits(self, text: str) -> str:
         return text.translate(str.maketrans("0123456789", self.say("form", "digits")))
 
     def date(self, day: datetime) -> str:
@@ -149,7 +149,7 @@ class Catalogue:
             TypeError: Not a datetime.
             ValueError: Not an aware one.
         """
-        utc = _utc(day)
+        utc = _to_utc(day)
         year, month, number = utc.year, utc.month, utc.day
         if self.say("form", "calendar") == "solar hijri":
             year, month, number = solar_hijri(utc)
@@ -163,33 +163,33 @@ class Catalogue:
             TypeError: Not an int.
             ValueError: Below zero.
         """
-        unit, n = _in_one_unit(seconds)
+        unit, n = _choose_unit(seconds)
         return self.count("unit", unit, n)
 
     def when(self, moment: datetime, now: datetime | None = None) -> str:
-        """Write when something will be: "in 4 minutes", or "on … at … (UTC)" without ``now``.
+        """Write when something will happen: "in 4 minutes", or "on … at … (UTC)" without ``now``.
 
         Raises:
             TypeError: Not a datetime.
             ValueError: Not an aware one.
         """
         if now is not None:
-            left = _utc(moment) - _utc(now)
+            left = _to_utc(moment) - _to_utc(now)
             if left <= timedelta():
                 return self.say("unit", "now")
-            unit, n = _in_one_unit(-(-left // timedelta(seconds=1)))
+            unit, n = _choose_unit(-(-left // timedelta(seconds=1)))
             return self.count("unit", f"in_{unit}", n)
-        utc = _utc(moment) + timedelta(seconds=59)  # nobody comes back before the time
+        utc = _to_utc(moment) + timedelta(seconds=59)  # nobody must come back too early
         return self.say(
             "unit",
             "at",
             date=Phrase(self.date(utc)),
-            hour=Phrase(self._digits(f"{utc.hour:02}")),
-            minute=Phrase(self._digits(f"{utc.minute:02}")),
+            hour=Phrase(self._write_digits(f"{utc.hour:02}")),
+            minute=Phrase(self._write_digits(f"{utc.minute:02}")),
         )
 
 
-def _in_one_unit(seconds: int) -> tuple[str, int]:
+def _choose_unit(seconds: int) -> tuple[str, int]:
     """Choose the largest unit of which there are two, or that fits exactly, and round up."""
     if not isinstance(seconds, int) or isinstance(seconds, bool):
         raise TypeError("seconds must be an int")
@@ -201,7 +201,7 @@ def _in_one_unit(seconds: int) -> tuple[str, int]:
     return name, -(-seconds // length)
 
 
-def _utc(moment: datetime) -> datetime:
+def _to_utc(moment: datetime) -> datetime:
     if not isinstance(moment, datetime):
         raise TypeError("a time must be a datetime")
     if moment.utcoffset() is None:

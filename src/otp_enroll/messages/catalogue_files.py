@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 from typing import Final
 
 from typing_extensions import override
+
+# gettext reads the files. This module does what `gettext.translation` does not: it takes a locale
+# as a browser sends it, and none can name a file outside the folder; it puts the app's catalogue
+# before the library's, and the narrowest locale first; and where a text is missing it returns
+# nothing, so that the next language is asked. gettext would return the msgid, which is a code.
 
 DOMAIN: Final = "otp_enroll"
 ENGLISH: Final = "en"
@@ -20,24 +25,28 @@ _LOCALE: Final = re.compile(
 )
 
 
-def files_of(locale: str, directory: Path | None) -> list[tuple[str, GNUTranslations]]:
+def find_files(locale: str, directory: Path | None) -> list[tuple[str, GNUTranslations]]:
     """Return (language, texts) of a locale, the narrowest first and the library's English last.
 
     Within one language the directory of the app comes before the library's own.
     """
+    directories = (directory.absolute(), _OURS) if directory is not None else (_OURS,)
     return [
-        (name, texts)
-        for name in (*_names(locale), ENGLISH)
-        for place in ((directory, _OURS) if directory else (_OURS,))
-        if (texts := _texts(place / name / "LC_MESSAGES" / f"{DOMAIN}.mo")) is not None
+        (name, _read(file))
+        for name in (*_name_folders(locale), ENGLISH)
+        for files in map(_list_files, directories)
+        if (file := files.get(name)) is not None
     ]
 
 
-def _names(locale: str) -> Iterator[str]:
-    """Name the folders of a locale from the narrowest to the language: ``pt_BR``, ``pt``.
+def find_plural(file: GNUTranslations, context: str, code: str, n: int) -> str:
+    """Return the plural form for a number, or nothing where the file has none."""
+    text = file.npgettext(context, code, code, n)
+    return "" if text == code else text  # Babel builds a form that was left empty as the code
 
-    Only letters, digits and underscores come out, so no locale leads out of the directory.
-    """
+
+def _name_folders(locale: str) -> Iterator[str]:
+    """Name the folders of a locale from the narrowest to the language: ``pt_BR``, ``pt``."""
     fit = _LOCALE.fullmatch(locale)
     if fit is None:
         return
@@ -47,8 +56,23 @@ def _names(locale: str) -> Iterator[str]:
         yield "_".join(parts[:length])
 
 
+# Both caches grow with the folders that apps name, never with what browsers send.
+@cache
+def _list_files(directory: Path) -> Mapping[str, Path]:
+    """Return the files of a directory by their language."""
+    return {file.parent.parent.name: file for file in directory.glob(f"*/LC_MESSAGES/{DOMAIN}.mo")}
+
+
+@cache
+def _read(path: Path) -> GNUTranslations:
+    with path.open("rb") as file:
+        texts = GNUTranslations(file)
+    texts.add_fallback(_Silence())
+    return texts
+
+
 class _Silence(NullTranslations):
-    """Says nothing where there is no text; gettext itself would say the code."""
+    """Says nothing where there is no text."""
 
     @override
     def pgettext(self, context: str, message: str) -> str:
@@ -57,24 +81,3 @@ class _Silence(NullTranslations):
     @override
     def npgettext(self, context: str, msgid1: str, msgid2: str, n: int) -> str:
         return ""
-
-
-def plural_of(file: GNUTranslations, context: str, code: str, n: int) -> str:
-    """Return the plural form for a number, or nothing where the file has none."""
-    text = file.npgettext(context, code, code, n)
-    return "" if text == code else text  # Babel builds a form that was left empty as the code
-
-
-def _texts(path: Path) -> GNUTranslations | None:
-    try:
-        return _read(path, path.stat().st_mtime_ns)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-@lru_cache(maxsize=64)
-def _read(path: Path, _changed: int) -> GNUTranslations:
-    with path.open("rb") as file:
-        texts = GNUTranslations(file)
-    texts.add_fallback(_Silence())
-    return texts

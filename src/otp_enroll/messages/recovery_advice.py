@@ -7,9 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from otp_enroll.messages.catalogue import Catalogue, Phrase
 from otp_enroll.policy import AttemptBudget, Parameters, Policy
+
+_PAPER: Final = {
+    "none": "paper",
+    "acknowledged": "paper.acknowledged",
+    "checked": "paper.checked",
+}
+"""The text about the key on paper, by the backup that the policy asks for."""
 
 
 def how_to_get_back_in(
@@ -27,52 +35,49 @@ def how_to_get_back_in(
     """
     if not isinstance(policy, Policy):
         raise TypeError("policy must be a Policy")
-    speaker = Catalogue.of(locale, catalogues)
-    return tuple(" ".join(told) for told in _paragraphs(speaker, policy))
+    catalogue = Catalogue.of(locale, catalogues)
+    return tuple(" ".join(sentences) for sentences in _paragraphs(catalogue, policy))
 
 
-def _paragraphs(speaker: Catalogue, policy: Policy) -> Iterator[Iterator[str]]:
-    yield _recovery_codes(speaker, policy)
-    yield _phone_and_paper(speaker, policy)
-    yield _waits_and_lock(speaker, policy.budget)
-    yield iter([speaker.say("recovery", "help_desk")])
+def _paragraphs(catalogue: Catalogue, policy: Policy) -> Iterator[Iterator[str]]:
+    yield _recovery_codes(catalogue, policy)
+    yield _phone_and_paper(catalogue, policy)
+    yield _waits_and_lock(catalogue, policy.budget)
+    yield iter([catalogue.say("recovery", "help_desk")])
 
 
-def _recovery_codes(speaker: Catalogue, policy: Policy) -> Iterator[str]:
-    yield speaker.count("recovery", "codes", policy.recovery_codes)
-    yield speaker.say("recovery", "new_codes")
+def _recovery_codes(catalogue: Catalogue, policy: Policy) -> Iterator[str]:
+    yield catalogue.count("recovery", "codes", policy.recovery_codes)
+    yield catalogue.say("recovery", "new_codes")
 
 
-def _phone_and_paper(speaker: Catalogue, policy: Policy) -> Iterator[str]:
-    yield speaker.say("recovery", "lost_phone")
+def _phone_and_paper(catalogue: Catalogue, policy: Policy) -> Iterator[str]:
+    yield catalogue.say("recovery", "lost_phone")
     if policy.max_authenticators > 1:
-        yield speaker.say("recovery", "another")
-    yield speaker.say("recovery", _PAPER[policy.backup])
+        yield catalogue.say("recovery", "another")
+    yield catalogue.say("recovery", _PAPER[policy.backup])
     if policy.parameters != Parameters():
-        yield speaker.say(
+        yield catalogue.say(
             "recovery",
             "paper.settings",
             digits=policy.digits,
-            period=Phrase(speaker.count("unit", "seconds", policy.period)),
+            period=Phrase(catalogue.count("unit", "seconds", policy.period)),
             algorithm=policy.algorithm,
         )
 
 
-_PAPER = {"none": "paper", "acknowledged": "paper.acknowledged", "checked": "paper.checked"}
-
-
-def _waits_and_lock(speaker: Catalogue, budget: AttemptBudget) -> Iterator[str]:
+def _waits_and_lock(catalogue: Catalogue, budget: AttemptBudget) -> Iterator[str]:
     lock_after = min(budget.lock_after, budget.lock_after_in_30_days)
     # Where the lock comes no later than the first wait, recovery codes alone ever wait.
     waits = "waits" if budget.free_attempts < lock_after else "waits.recovery_codes"
-    wait = Phrase(speaker.duration(budget.first_wait))
-    yield speaker.count("recovery", waits, budget.free_attempts, wait=wait)
+    wait = Phrase(catalogue.duration(budget.first_wait))
+    yield catalogue.count("recovery", waits, budget.free_attempts, wait=wait)
     if budget.first_wait < budget.longest_wait:
-        longest = Phrase(speaker.duration(budget.longest_wait))
-        yield speaker.say("recovery", "waits.doubling", longest=longest)
+        longest = Phrase(catalogue.duration(budget.longest_wait))
+        yield catalogue.say("recovery", "waits.doubling", longest=longest)
     else:
-        yield speaker.say("recovery", "waits.steady")
+        yield catalogue.say("recovery", "waits.steady")
     if budget.free_attempts < lock_after:
-        yield speaker.say("recovery", "waits.apart")
+        yield catalogue.say("recovery", "waits.apart")
     in_30_days = budget.lock_after_in_30_days
-    yield speaker.count("recovery", "lock", budget.lock_after, in_30_days=in_30_days)
+    yield catalogue.count("recovery", "lock", budget.lock_after, in_30_days=in_30_days)

@@ -1,6 +1,6 @@
-"""Which entries of a catalogue tell of a refusal, an event or a warning, and what fills them.
+"""Which entries of a catalogue describe a refusal, an event or a warning, and what fills them.
 
-Each class that carries facts has a function here; any other is told by its code alone.
+Each class that carries facts has a function here; any other is described by its code alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 from otp_enroll import errors, events
 from otp_enroll.core.states import DEFAULT_NAME
-from otp_enroll.messages.catalogue import Fact
+from otp_enroll.messages.catalogue import Value
 from otp_enroll.provisioning.uri import ProvisioningWarning
 
 _STRANGER_HAS_MORE: Final = (
@@ -43,6 +43,16 @@ _STRANGER_HAS_THE_PASSWORD: Final = (
 )
 """A stranger who did these came past the password, after which alone an app asks for a code."""
 
+_UNFIT_PROOF: Final = {
+    "used": "proof_required.used",
+    "replaced": "proof_required.replaced",
+    "too old": "proof_required.too_old",
+    "other user": "proof_required.other_user",
+    "other purpose": "proof_required.other_purpose",
+    "recovery code": "proof_required.recovery_code",
+}
+"""By the reason of the error; without a proof, none of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
@@ -51,47 +61,47 @@ class Sentence:
     Attributes:
         code: Its code.
         n: What it counts, if it has plural forms.
-        facts: What fills it; a datetime is told as when, a timedelta as a length of time.
+        values: What fills it; a datetime becomes when, and a timedelta a length of time.
     """
 
     code: str
     n: int | None = None
-    facts: Mapping[str, Fact | timedelta | datetime] = field(default_factory=dict[str, Fact])
+    values: Mapping[str, Value | timedelta | datetime] = field(default_factory=dict[str, Value])
 
 
-def of_error(error: errors.EnrollmentError, code: str) -> Iterator[Sentence]:
-    """Tell of a refusal or failure: what happened, and when the next try is."""
+def describe_error(error: errors.EnrollmentError, code: str) -> Iterator[Sentence]:
+    """Say what was refused or failed, and when the next try is."""
     yield _first(error, code)
     if error.attempts_left:
         yield Sentence("attempts_left", error.attempts_left)
     elif error.retry_at is not None:
-        yield Sentence("retry_at", facts={"when": error.retry_at})
+        yield Sentence("retry_at", values={"when": error.retry_at})
 
 
-def of_event(event: events.Event, code: str) -> Iterator[Sentence]:
-    """Tell the owner of an event."""
+def describe_event(event: events.Event, code: str) -> Iterator[Sentence]:
+    """Say to the owner what happened."""
     yield _first(event, code)
     names: tuple[str, ...] = (event.authenticator or DEFAULT_NAME,)
     if isinstance(event, events.EnrollmentDisabled):
         names = event.names
-    # A name that nobody chose tells nobody anything.
+    # The default name was chosen by nobody, so it says nothing.
     if chosen := tuple(name for name in names if name != DEFAULT_NAME):
         yield Sentence("authenticators", len(chosen), {"names": chosen})
 
 
-def of_stranger(event: events.Event) -> Iterator[Sentence]:
-    """Tell the owner what to do if it was a stranger."""
+def advise_on_stranger(event: events.Event) -> Iterator[Sentence]:
+    """Say to the owner what to do if it was a stranger."""
     if isinstance(event, _STRANGER_HAS_MORE):
         yield Sentence("not_you")
     if isinstance(event, _STRANGER_HAS_THE_PASSWORD):
         yield Sentence("not_you.password")
 
 
-def of_warning(warning: ProvisioningWarning) -> Iterator[Sentence]:
-    """Tell what may go wrong, and in which apps as far as they are known."""
+def describe_warning(warning: ProvisioningWarning, apps: tuple[str, ...]) -> Iterator[Sentence]:
+    """Say what may go wrong, and in which apps as far as they are known."""
     yield Sentence(warning.code)
-    if warning.apps:
-        yield Sentence("apps", facts={"apps": warning.apps})
+    if apps:
+        yield Sentence("apps", values={"apps": apps})
 
 
 @singledispatch
@@ -101,18 +111,17 @@ def _first(about: errors.EnrollmentError | events.Event, code: str) -> Sentence:
 
 @_first.register
 def _proof_required(error: errors.ProofRequiredError, code: str) -> Sentence:
-    unfit = {
-        "other user": "proof_required.other_user",
-        "other purpose": "proof_required.other_purpose",
-        "too old": "proof_required.too_old",
-        "recovery code": "proof_required.recovery_code",
-    }
-    return Sentence(unfit.get(error.reason, code))
+    return Sentence(_UNFIT_PROOF.get(error.reason, code))
 
 
 @_first.register
 def _ambiguous(error: errors.AmbiguousAuthenticatorError, code: str) -> Sentence:
-    return Sentence(code, facts={"names": error.names})
+    return Sentence(code, values={"names": error.names})
+
+
+@_first.register
+def _name_taken(error: errors.NameTakenError, code: str) -> Sentence:
+    return Sentence(code, values={"names": error.names})
 
 
 @_first.register
@@ -122,9 +131,18 @@ def _backup_required(error: errors.BackupRequiredError, code: str) -> Sentence:
 
 @_first.register
 def _malformed(error: errors.MalformedCodeError, code: str) -> Sentence:
+    if error.nearly:
+        return Sentence("malformed_code.nearly")
+    if error.expected in {"recovery_code", "key"}:
+        return Sentence(f"malformed_code.{error.expected}")
     if error.digits is None:
         return Sentence("malformed_code.any")
-    return Sentence(code, error.digits)
+    return Sentence("malformed_code.either" if error.expected == "either" else code, error.digits)
+
+
+@_first.register
+def _code_reused(error: errors.CodeReusedError, code: str) -> Sentence:
+    return Sentence("code_reused.recovery_code" if error.method == "recovery_code" else code)
 
 
 @_first.register
@@ -142,13 +160,13 @@ def _clock_skew(error: errors.ClockSkewError, code: str) -> Sentence:
         return Sentence(code)
     direction = "ahead" if error.skew_seconds > 0 else "behind"
     skew = timedelta(seconds=abs(error.skew_seconds))
-    return Sentence(f"clock_skew.{direction}", facts={"skew": skew})
+    return Sentence(f"clock_skew.{direction}", values={"skew": skew})
 
 
 @_first.register
 def _too_many(error: errors.TooManyAttemptsError, code: str) -> Sentence:
-    by_paper = error.method == "recovery_code"
-    return Sentence("too_many_attempts.recovery_code" if by_paper else code)
+    is_of_recovery_codes = error.method == "recovery_code"
+    return Sentence("too_many_attempts.recovery_code" if is_of_recovery_codes else code)
 
 
 @_first.register
@@ -176,7 +194,7 @@ def _confirmed(event: events.AuthenticatorConfirmed, code: str) -> Sentence:
 def _renamed(event: events.AuthenticatorRenamed, code: str) -> Sentence:
     if event.old_name == DEFAULT_NAME:
         return Sentence("authenticator_renamed.first_name")
-    return Sentence(code, facts={"old_name": event.old_name})
+    return Sentence(code, values={"old_name": event.old_name})
 
 
 @_first.register
@@ -193,7 +211,7 @@ def _reused(event: events.CodeReused, code: str) -> Sentence:
 def _throttled(event: events.Throttled, code: str) -> Sentence:
     if event.retry_at is None:
         return Sentence("throttled.locked")
-    return Sentence(code, facts={"when": event.retry_at})
+    return Sentence(code, values={"when": event.retry_at})
 
 
 @_first.register

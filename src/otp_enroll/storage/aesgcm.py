@@ -6,14 +6,18 @@ import secrets
 from collections.abc import Mapping
 from typing import Final
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from otp_enroll.core.redacted import NotPickled
+from otp_enroll.extras import name_missing_extra
 from otp_enroll.storage.protocol import UNENCRYPTED_MARK, Unencrypted
+
+try:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+except ImportError as missing:
+    raise name_missing_extra(__name__, "crypto") from missing
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
-LONGEST_KEY_ID: Final = 64
+MAX_KEY_ID: Final = 64
 
 _MARK: Final = b"\1"
 
@@ -41,7 +45,7 @@ class AESGCMKeyRing(NotPickled):
 
     def __init__(self, keys: Mapping[str, bytes], *, accept_unencrypted: bool = False) -> None:
         self._keys: dict[bytes, AESGCM] = {}
-        ring, keys = _ring(keys), {}
+        ring, keys = _build_ring(keys), {}
         if isinstance(ring, Exception):
             raise ring
         self._keys = ring
@@ -74,7 +78,7 @@ class AESGCMKeyRing(NotPickled):
         return self._keys[key_id].decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], context)
 
     def needs_reseal(self, sealed: bytes) -> bool:
-        """Tell whether another key than the first sealed this, or none."""
+        """Return whether another key than the first sealed this, or none."""
         return sealed.startswith(UNENCRYPTED_MARK) or _split(sealed)[0] != self._first
 
     def key_id_of(self, sealed: bytes) -> str | None:
@@ -85,7 +89,7 @@ class AESGCMKeyRing(NotPickled):
             return None
 
 
-def _ring(keys: Mapping[str, bytes]) -> dict[bytes, AESGCM] | TypeError | ValueError:
+def _build_ring(keys: Mapping[str, bytes]) -> dict[bytes, AESGCM] | TypeError | ValueError:
     """Return the ring or what is wrong with it: an exception raised here would show the keys."""
     if not isinstance(keys, Mapping):
         return TypeError("keys must be a mapping of ids to keys")
@@ -94,8 +98,8 @@ def _ring(keys: Mapping[str, bytes]) -> dict[bytes, AESGCM] | TypeError | ValueE
     for key_id, key in keys.items():
         if not isinstance(key_id, str) or not isinstance(key, bytes):
             return TypeError("a key id must be a str, and a key must be bytes")
-        if not 1 <= len(key_id) <= LONGEST_KEY_ID or not key_id.isascii():
-            return ValueError(f"a key id must have 1 to {LONGEST_KEY_ID} ASCII characters")
+        if not 1 <= len(key_id) <= MAX_KEY_ID or not key_id.isascii():
+            return ValueError(f"a key id must have 1 to {MAX_KEY_ID} ASCII characters")
         if len(key) != KEY_BYTES:
             return ValueError(f"a key must have {KEY_BYTES} bytes, and one has {len(key)}")
     return {key_id.encode("ascii"): AESGCM(key) for key_id, key in keys.items()}

@@ -17,9 +17,10 @@ from typing import Any, Final
 from typing_extensions import assert_never
 
 from otp_enroll.core.budget import Extra
-from otp_enroll.core.states import Confirmed, Disabled, EnrollmentState, Pending, setup_of
+from otp_enroll.core.states import Confirmed, Disabled, EnrollmentState, Pending
 from otp_enroll.errors import CorruptRecordError, RecordTooNewError
 from otp_enroll.storage.document import (
+    MAX_INT,
     MAX_TIME,
     TEXTS,
     MisfitError,
@@ -78,15 +79,15 @@ ENVELOPE: Final = Shape(
 )
 
 
-def state_word(state: EnrollmentState) -> str:
-    """Return the word of the state that stands in the record, for queries."""
+def columns_of(state: EnrollmentState) -> tuple[str, int | None]:
+    """Return what stands in the record beside the document, for queries: state, expiry."""
     match state:
         case Disabled():
-            return "disabled"
+            return "disabled", None
         case Pending():
-            return "pending"
+            return "pending", state.setup.expires_at
         case Confirmed():
-            return "confirmed"
+            return "confirmed", None if state.setup is None else state.setup.expires_at
         case _:  # pragma: no cover  # the union has no other member; the type checkers prove it
             assert_never(state)
 
@@ -109,12 +110,12 @@ def encode(
         trail=trail[:TRAIL_LENGTH],
         extra=kept.extra,
     )
-    setup = setup_of(state)
+    word, expires_at = columns_of(state)
     return StoredEnrollment(
         user_id=user_id,
         revision=revision,
-        state=state_word(state),
-        setup_expires_at=None if setup is None else setup.expires_at,
+        state=word,
+        setup_expires_at=expires_at,
         changed_at=changed_at,
         document=_ENCODER.encode(put_state(state, ENVELOPE.write(written))),
     )
@@ -145,10 +146,10 @@ def _decode(record: StoredEnrollment) -> tuple[EnrollmentState, Envelope]:
     tree = _upgrade(_parse(record.document))
     state = take_state(tree)
     envelope = ENVELOPE.read(tree)
-    setup = setup_of(state)
-    if record.state != state_word(state):
+    word, expires_at = columns_of(state)
+    if record.state != word:
         raise CorruptRecordError("the column state disagrees with the document")
-    if record.setup_expires_at != (setup and setup.expires_at):
+    if record.setup_expires_at != expires_at:
         raise CorruptRecordError("the column setup_expires_at disagrees with the document")
     if not 0 <= record.changed_at <= MAX_TIME:
         raise CorruptRecordError("the column changed_at is out of range")
@@ -160,12 +161,15 @@ def _upgrade(tree: object) -> Tree:
     if type(tree) is not dict:
         raise MisfitError("is not an object")
     schema, min_reader = tree.get("schema"), tree.get("min_reader")
-    if type(min_reader) is int and min_reader > SCHEMA:
+    if type(min_reader) is int and SCHEMA < min_reader <= MAX_INT:
         raise RecordTooNewError(min_reader)
     upgraded: Tree = tree
     if type(schema) is int and 1 <= schema < SCHEMA:  # else it is looked at with the other rows
-        for upgrade in UPGRADES[schema - 1 :]:
-            upgraded = upgrade(upgraded)
+        try:
+            for upgrade in UPGRADES[schema - 1 :]:
+                upgraded = upgrade(upgraded)
+        except Exception:  # noqa: BLE001  # a step sees values that nobody has checked yet
+            raise MisfitError("cannot be upgraded") from None
         upgraded["schema"] = SCHEMA
     return upgraded
 

@@ -115,15 +115,16 @@ class Shape(Generic[T]):
             else:
                 raise MisfitError("is missing").inside(f".{name}")
         for name, inline in self._inline:
-            fields[name] = inline.shape.take_or(tree, inline.default)
+            stands = inline.shape.stands_in(tree)
+            fields[name] = inline.shape.take(tree) if stands else inline.default
         try:
             return self._make(**fields)
         except ValueError:
             raise MisfitError("has values that do not fit together") from None
 
-    def take_or(self, tree: Tree, default: T) -> T:
-        """Take the object out of a tree, or return the default where no row of it is there."""
-        return default if self._names.isdisjoint(tree) else self.take(tree)
+    def stands_in(self, tree: Tree) -> bool:
+        """Return whether a row of the object is in a tree."""
+        return not self._names.isdisjoint(tree)
 
     def read(self, value: object) -> T:
         """Read a whole JSON object, and keep what no row names as ``extra``.
@@ -139,7 +140,7 @@ class Shape(Generic[T]):
         """Write the object into a tree, but for what equals its default."""
         for name, _, write, default in self._rows:
             value = getattr(state, name)
-            if value is default or value == default:
+            if default is not _MISSING and (value is default or value == default):
                 continue
             written = value if write is None else write(value)
             if written is not None:
@@ -370,7 +371,10 @@ def take_state(tree: Tree) -> EnrollmentState:
     """
     if "authenticators" in tree:
         return CONFIRMED.take(tree)
-    return PENDING.take(tree) if "setup" in tree else Disabled()
+    state = PENDING.take(tree) if "setup" in tree else Disabled()
+    if CONFIRMED.stands_in(tree):  # carried along, it would be live from the next confirm on
+        raise MisfitError("has parts of a confirmed account and no authenticators")
+    return state
 
 
 def put_state(state: EnrollmentState, tree: Tree) -> Tree:

@@ -45,7 +45,7 @@ class MemoryStore:
         after: str | None = None,
         limit: int = 1000,
     ) -> list[str]:
-        """Return ids in rising order of their code points."""
+        """Return ids in ascending order of their code points."""
         with self._lock:
             records = sorted(self._records.items())
         return [
@@ -53,16 +53,16 @@ class MemoryStore:
             for user_id, record in records
             if (after is None or user_id > after)
             and (state is None or record.state == state)
-            and (setup_expired_before is None or _expires(record) < setup_expired_before)
+            and (setup_expired_before is None or _expires_before(record, setup_expired_before))
         ][:limit]
 
 
-def _expires(record: StoredEnrollment) -> float:
-    return float("inf") if record.setup_expires_at is None else record.setup_expires_at
+def _expires_before(record: StoredEnrollment, second: int) -> bool:
+    return record.setup_expires_at is not None and record.setup_expires_at < second
 
 
 class AsyncMemoryStore:
-    """The same for async code: each call is done before anything else runs."""
+    """As ``MemoryStore``, awaited: each call is done before anything else runs."""
 
     joined = False
 

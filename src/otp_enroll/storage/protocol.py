@@ -1,4 +1,4 @@
-"""What an app's database and key service must be able to do: the three protocols and the record."""
+"""What an app's database and key service must do: the protocols, the record, and failures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StoredEnrollment:
     document: str = field(repr=False)
 
 
-FIELDS: Final = tuple(one.name for one in fields(StoredEnrollment))
+FIELDS: Final = tuple(column.name for column in fields(StoredEnrollment))
 """The names of a record's fields, for columns and keys."""
 
 LENGTHS: Final = {"user_id": MAX_USER_ID, "revision": 32, "state": 9}
@@ -56,7 +56,7 @@ class storage_errors:  # noqa: N801  # called in a with statement, as contextlib
 
 
 class EnrollmentStore(Protocol):
-    """What an adapter writes. ``otp_enroll.testing`` checks it."""
+    """The methods an adapter implements. ``otp_enroll.testing`` checks them."""
 
     @property
     def joined(self) -> bool:
@@ -92,7 +92,7 @@ class EnrollmentStore(Protocol):
 
 
 class AsyncEnrollmentStore(Protocol):
-    """The same, awaited."""
+    """As ``EnrollmentStore``, awaited."""
 
     @property
     def joined(self) -> bool:
@@ -133,14 +133,14 @@ class ListingStore(EnrollmentStore, Protocol):
             state: Only records of this state.
             setup_expired_before: Only records whose setup expires before this Unix second.
             after: Only ids that come after this one. It was the last of the page before.
-            limit: At most so many. Fewer mean that no more are left: ``reseal`` would report that
-                it is complete, and an old key be thrown away.
+            limit: How many at most. Fewer mean that none are left: ``reseal`` then reports that
+                it is complete, and an old key may be thrown away.
         """
         ...
 
 
 class AsyncListingStore(AsyncEnrollmentStore, Protocol):
-    """The same, awaited."""
+    """As ``ListingStore``, awaited."""
 
     async def user_ids(
         self,
@@ -155,7 +155,7 @@ class AsyncListingStore(AsyncEnrollmentStore, Protocol):
 
 
 class SecretCipher(Protocol):
-    """What seals secrets. Local and quick: a key service wraps the keys when the app starts.
+    """Seals and opens secrets. Local and quick: a key service wraps the keys at start-up.
 
     ``context`` binds a ciphertext to its user and authenticator: opening it elsewhere fails.
     """
@@ -169,36 +169,36 @@ class SecretCipher(Protocol):
         ...
 
     def needs_reseal(self, sealed: bytes) -> bool:
-        """Tell whether ``seal`` would use another key by now."""
+        """Return whether ``seal`` would use another key by now."""
         ...
 
 
 @runtime_checkable
 class KeyNamingCipher(SecretCipher, Protocol):
-    """A cipher that can tell which key a secret needs, so that ``reseal`` counts rows by key."""
+    """A cipher that names the key that a secret needs, so that ``reseal`` counts rows by key."""
 
     def key_id_of(self, sealed: bytes) -> str | None:
-        """Return the id of the key that opens this, also of one that is not there.
+        """Return the id of the key that opens this, even if that key is not at hand.
 
-        ``None`` is none: it is not encrypted, or another cipher sealed it.
+        ``None`` means no key: it is not encrypted, or another cipher sealed it.
         """
         ...
 
 
 UNENCRYPTED_MARK = b"\0"
-"""The first byte of what ``Unencrypted`` stored, so that a real cipher can tell."""
+"""The first byte of what ``Unencrypted`` stored, by which a real cipher recognises it."""
 
 
 class Unencrypted:
-    """No encryption: whoever reads the database has every secret. For tests and first steps.
+    """No encryption: anyone who reads the database has every secret. For tests and first steps.
 
-    A ciphertext is not bound to its row either. Use ``storage.aesgcm.AESGCMKeyRing``.
+    Nor is a secret bound to its row. In production use ``storage.aesgcm.AESGCMKeyRing``.
     """
 
     __slots__ = ()
 
     def seal(self, plaintext: bytes, *, context: bytes) -> bytes:  # noqa: ARG002  # nothing binds it
-        """Mark the plaintext as what it is."""
+        """Mark the plaintext as unencrypted."""
         return UNENCRYPTED_MARK + plaintext
 
     def open(self, sealed: bytes, *, context: bytes) -> bytes:  # noqa: ARG002  # nothing binds it

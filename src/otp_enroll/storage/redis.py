@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from redis import Redis, RedisCluster
-from redis import asyncio as aioredis
-from redis.exceptions import ResponseError
+from otp_enroll.errors import CorruptRecordError
+from otp_enroll.extras import name_missing_extra
+from otp_enroll.storage.protocol import FIELDS, StoredEnrollment, storage_errors
 
-from otp_enroll.errors import CorruptRecordError, EnrollmentError, StorageError
-from otp_enroll.storage.protocol import FIELDS, StoredEnrollment
+try:
+    from redis import Redis, RedisCluster
+    from redis import asyncio as aioredis
+    from redis.exceptions import ResponseError
+except ImportError as missing:
+    raise name_missing_extra(__name__, "redis") from missing
 
 SAVE: Final = """
 if ARGV[1] == 'create' then
@@ -23,7 +26,7 @@ return 1
 """
 """The whole of a save. It writes once, so that a full memory refuses all of it or nothing."""
 
-_LISTED: Final = ("user_id", "state", "setup_expires_at")
+_LISTED_FIELDS: Final = ("user_id", "state", "setup_expires_at")
 _POLICY: Final = "maxmemory-policy"
 _SAFE_POLICY: Final = "noeviction"
 _PAGE: Final = 1000
@@ -51,7 +54,7 @@ class _Commands:
     @property
     def pattern(self) -> bytes:
         """The glob that all keys match."""
-        escaped = "".join(f"\\{one}" if one in r"\*?[]^-" else one for one in self.prefix)
+        escaped = "".join(f"\\{char}" if char in r"\*?[]^-" else char for char in self.prefix)
         return f"{escaped}*".encode()
 
     def save(self, record: StoredEnrollment, expected: str | None) -> list[bytes]:
@@ -59,12 +62,12 @@ class _Commands:
 
         No time is the empty text, so that every save sets every field.
         """
-        how = ("create", "") if expected is None else ("replace", expected)
-        sent = [self.key(record.user_id), *(one.encode() for one in how)]
+        how, found = ("create", "") if expected is None else ("replace", expected)
+        arguments = [self.key(record.user_id), how.encode(), found.encode()]
         for name in FIELDS:
             value = getattr(record, name)
-            sent += [name.encode(), b"" if value is None else str(value).encode()]
-        return sent
+            arguments += [name.encode(), b"" if value is None else str(value).encode()]
+        return arguments
 
     def check_policy(self, settings: Mapping[Any, Any]) -> None:
         """Refuse a server that deletes what nobody asked it to delete.
@@ -79,7 +82,7 @@ class _Commands:
 
 
 class _Listing:
-    """The smallest ids so far of those that were asked for, while a scan goes on."""
+    """The smallest ids found so far, of those asked for, while a scan goes on."""
 
     def __init__(
         self,
@@ -97,18 +100,20 @@ class _Listing:
         self.ids: list[str] = []
         self.pending: list[str] = []
 
-    def found(self, key: bytes | str) -> bool:
-        """Note a key, and tell whether it is time to look at what was noted."""
-        user_id = _text(key)[len(self._prefix) :]
+    def note(self, key: bytes | str) -> bool:
+        """Note a key, and return whether it is time to look at what was noted."""
+        user_id = _decode(key)[len(self._prefix) :]
         if self._after is None or user_id > self._after:
             self.pending.append(user_id)
         return len(self.pending) == _PAGE
 
-    def looked(self, facts: Iterable[list[bytes | str | None]]) -> None:
+    def keep(self, answers: Iterable[list[bytes | str | None]]) -> None:
         """Keep what was asked for. A scan may find a key twice, and one of a longer prefix."""
         kept = set(self.ids)
-        for user_id, fact in zip(self.pending, facts, strict=True):
-            stored_id, state, expires_at = (None if one is None else _text(one) for one in fact)
+        for user_id, answer in zip(self.pending, answers, strict=True):
+            stored_id, state, expires_at = (
+                None if value is None else _decode(value) for value in answer
+            )
             if (
                 stored_id == user_id
                 and self._state in {None, state}
@@ -119,19 +124,19 @@ class _Listing:
         self.pending = []
 
 
-def _text(value: bytes | str) -> str:
+def _decode(value: bytes | str) -> str:
     return value if isinstance(value, str) else value.decode()
 
 
-def _record(answer: Mapping[bytes | str, bytes | str]) -> StoredEnrollment | None:
-    """Read a hash.
+def _read_hash(answer: Mapping[bytes | str, bytes | str]) -> StoredEnrollment | None:
+    """Return the record of a hash, or ``None`` if there is no hash.
 
     Raises:
-        CorruptRecordError: There is one, and it is none of ours.
+        CorruptRecordError: The hash is not a record.
     """
     if not answer:
         return None
-    texts = {_text(name): _text(value) for name, value in answer.items()}
+    texts = {_decode(name): _decode(value) for name, value in answer.items()}
     try:
         expires_at = texts["setup_expires_at"]
         return StoredEnrollment(
@@ -146,16 +151,6 @@ def _record(answer: Mapping[bytes | str, bytes | str]) -> StoredEnrollment | Non
         raise CorruptRecordError(
             "the hash in Redis lacks a field, or a time in it is none"
         ) from None
-
-
-@contextmanager
-def _storage_errors() -> Generator[None]:
-    try:
-        yield
-    except EnrollmentError:
-        raise
-    except Exception as cause:
-        raise StorageError from cause
 
 
 class RedisStore:
@@ -177,15 +172,19 @@ class RedisStore:
         prefix: What all keys begin with. Do not change it.
 
     Raises:
-        TypeError: No client, or one for ``AsyncRedisStore``.
+        TypeError: Not a client, or one for ``AsyncRedisStore``.
         ValueError: The client reads from replicas, or decodes as something else than UTF-8.
     """
 
     joined = False
 
     def __init__(self, client: Redis | RedisCluster, *, prefix: str = "otp_enroll:") -> None:
+        if isinstance(client, (aioredis.Redis, aioredis.RedisCluster)):
+            raise TypeError(
+                "this client is of redis.asyncio: use AsyncRedisStore, or pass a redis.Redis"
+            )
         if not isinstance(client, (Redis, RedisCluster)):
-            raise TypeError("a RedisStore needs a redis.Redis or a redis.RedisCluster")
+            raise TypeError("pass a redis.Redis or a redis.RedisCluster to a RedisStore")
         self._client: Any = client
         self._commands = _Commands(client, prefix)
 
@@ -195,9 +194,9 @@ class RedisStore:
         Raises:
             StorageError: Redis failed, or the hash is damaged.
         """
-        with _storage_errors():
+        with storage_errors():
             self._get_ready()
-            return _record(self._client.hgetall(self._commands.key(user_id)))
+            return _read_hash(self._client.hgetall(self._commands.key(user_id)))
 
     def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
         """Store by one script.
@@ -208,7 +207,7 @@ class RedisStore:
         Raises:
             StorageError: Redis failed.
         """
-        with _storage_errors():
+        with storage_errors():
             self._get_ready()
             stored = self._client.eval(SAVE, 1, *self._commands.save(record, expected))
         return bool(stored == 1)
@@ -219,7 +218,7 @@ class RedisStore:
         Raises:
             StorageError: Redis failed.
         """
-        with _storage_errors():
+        with storage_errors():
             self._get_ready()
             self._client.delete(self._commands.key(user_id))
 
@@ -231,7 +230,7 @@ class RedisStore:
         after: str | None = None,
         limit: int = 1000,
     ) -> list[str]:
-        """Return ids in rising order of their UTF-8 bytes.
+        """Return ids in ascending order of their UTF-8 bytes.
 
         Redis keeps no order, so each call scans every key of the database: for maintenance.
 
@@ -239,25 +238,25 @@ class RedisStore:
             StorageError: Redis failed.
         """
         listing = _Listing(self._commands.prefix, state, setup_expired_before, after, limit)
-        with _storage_errors():
+        with storage_errors():
             self._get_ready()
             for key in self._client.scan_iter(match=self._commands.pattern, count=_PAGE):
-                if listing.found(key):
-                    self._look(listing)
-            self._look(listing)
+                if listing.note(key):
+                    self._look_up(listing)
+            self._look_up(listing)
         return listing.ids
 
-    def _look(self, listing: _Listing) -> None:
+    def _look_up(self, listing: _Listing) -> None:
         pipeline = self._client.pipeline(transaction=False)
         for user_id in listing.pending:
-            pipeline.hmget(self._commands.key(user_id), _LISTED)
-        listing.looked(pipeline.execute())
+            pipeline.hmget(self._commands.key(user_id), _LISTED_FIELDS)
+        listing.keep(pipeline.execute())
 
     def _get_ready(self) -> None:
         if not self._commands.checked:
-            self._commands.check_policy(self._settings())
+            self._commands.check_policy(self._read_settings())
 
-    def _settings(self) -> Mapping[Any, Any]:
+    def _read_settings(self) -> Mapping[Any, Any]:
         try:
             return dict(self._client.config_get(_POLICY))
         except ResponseError:
@@ -272,7 +271,7 @@ class AsyncRedisStore:
         prefix: What all keys begin with. Do not change it.
 
     Raises:
-        TypeError: No client, or one for ``RedisStore``.
+        TypeError: Not a client, or one for ``RedisStore``.
         ValueError: As for ``RedisStore``.
     """
 
@@ -281,27 +280,33 @@ class AsyncRedisStore:
     def __init__(
         self, client: aioredis.Redis | aioredis.RedisCluster, *, prefix: str = "otp_enroll:"
     ) -> None:
+        if isinstance(client, (Redis, RedisCluster)):
+            raise TypeError(
+                "this client is not of redis.asyncio: use RedisStore, or pass a redis.asyncio.Redis"
+            )
         if not isinstance(client, (aioredis.Redis, aioredis.RedisCluster)):
-            raise TypeError("an AsyncRedisStore needs a client of redis.asyncio")
+            raise TypeError(
+                "pass a redis.asyncio.Redis or a redis.asyncio.RedisCluster to an AsyncRedisStore"
+            )
         self._client: Any = client
         self._commands = _Commands(client, prefix)
 
     async def load(self, user_id: str) -> StoredEnrollment | None:
         """As ``RedisStore.load``."""
-        with _storage_errors():
+        with storage_errors():
             await self._get_ready()
-            return _record(await self._client.hgetall(self._commands.key(user_id)))
+            return _read_hash(await self._client.hgetall(self._commands.key(user_id)))
 
     async def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
         """As ``RedisStore.save``."""
-        with _storage_errors():
+        with storage_errors():
             await self._get_ready()
             stored = await self._client.eval(SAVE, 1, *self._commands.save(record, expected))
         return bool(stored == 1)
 
     async def delete(self, user_id: str) -> None:
         """As ``RedisStore.delete``."""
-        with _storage_errors():
+        with storage_errors():
             await self._get_ready()
             await self._client.delete(self._commands.key(user_id))
 
@@ -315,25 +320,25 @@ class AsyncRedisStore:
     ) -> list[str]:
         """As ``RedisStore.user_ids``."""
         listing = _Listing(self._commands.prefix, state, setup_expired_before, after, limit)
-        with _storage_errors():
+        with storage_errors():
             await self._get_ready()
             async for key in self._client.scan_iter(match=self._commands.pattern, count=_PAGE):
-                if listing.found(key):
-                    await self._look(listing)
-            await self._look(listing)
+                if listing.note(key):
+                    await self._look_up(listing)
+            await self._look_up(listing)
         return listing.ids
 
-    async def _look(self, listing: _Listing) -> None:
+    async def _look_up(self, listing: _Listing) -> None:
         pipeline = self._client.pipeline(transaction=False)
         for user_id in listing.pending:
-            pipeline.hmget(self._commands.key(user_id), _LISTED)
-        listing.looked(await pipeline.execute())
+            pipeline.hmget(self._commands.key(user_id), _LISTED_FIELDS)
+        listing.keep(await pipeline.execute())
 
     async def _get_ready(self) -> None:
         if not self._commands.checked:
-            self._commands.check_policy(await self._settings())
+            self._commands.check_policy(await self._read_settings())
 
-    async def _settings(self) -> Mapping[Any, Any]:
+    async def _read_settings(self) -> Mapping[Any, Any]:
         try:
             return dict(await self._client.config_get(_POLICY))
         except ResponseError:

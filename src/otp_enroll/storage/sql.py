@@ -1,4 +1,4 @@
-"""What the stores in SQL databases have in common, whatever library speaks to the database."""
+"""What the stores in SQL databases share, whatever library they reach the database through."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def row_of(record: StoredEnrollment) -> dict[str, Any]:
     """Return a record's values by the names of their columns.
 
     Raises:
-        ValueError: A text that MySQL, if not strict, would cut.
+        ValueError: A text that MySQL would cut outside its strict mode.
     """
     values = {name: getattr(record, name) for name in FIELDS}
-    for name, longest in LENGTHS.items():
-        if len(values[name]) > longest:
-            raise ValueError(f"{name} is longer than {longest} characters")
+    for name, most in LENGTHS.items():
+        if len(values[name]) > most:
+            raise ValueError(f"{name} is longer than {most} characters")
     return values
 
 
@@ -34,12 +34,12 @@ def record_of(row: Iterable[Any]) -> StoredEnrollment:
 
 
 def is_lost_race(error: BaseException | None) -> bool:
-    """Tell whether a driver's exception means that another transaction was first."""
+    """Return whether a driver's exception means that another transaction was first."""
     return any(code in _LOST_RACES for code in _codes(error))
 
 
 def is_duplicate(error: BaseException | None) -> bool:
-    """Tell whether a driver's exception means that MySQL found the key there already."""
+    """Return whether a driver's exception means that MySQL found the key there already."""
     return _DUPLICATE_KEY in _codes(error)
 
 

@@ -7,14 +7,13 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Any, Final, Literal
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar
 
 from typing_extensions import Self
 
-from otp_enroll.errors import StorageError
-from otp_enroll.storage.protocol import FIELDS, StoredEnrollment
+from otp_enroll.storage.protocol import FIELDS, StoredEnrollment, storage_errors
 from otp_enroll.storage.sql import LOCK_SECONDS, record_of
 
 SCHEMA_VERSION: Final = 1
@@ -23,6 +22,10 @@ SCHEMA_VERSION: Final = 1
 _WAL_PATIENCE: Final = 2.0
 _WAL_PAUSE: Final = 0.02
 
+AnswerT = TypeVar("AnswerT")
+ArgsP = ParamSpec("ArgsP")
+
+# A table with rowid: without it, a row above some 1,000 bytes spills into pages of its own.
 _CREATE: Final = """
 CREATE TABLE IF NOT EXISTS otp_enrollment (
     user_id TEXT NOT NULL PRIMARY KEY,
@@ -31,23 +34,25 @@ CREATE TABLE IF NOT EXISTS otp_enrollment (
     setup_expires_at INTEGER,
     changed_at INTEGER NOT NULL,
     document TEXT NOT NULL
-) WITHOUT ROWID
+)
 """
 _CREATE_INDEX: Final = """
 CREATE INDEX IF NOT EXISTS otp_enrollment_setup ON otp_enrollment (setup_expires_at)
 WHERE setup_expires_at IS NOT NULL
 """
-_LOAD: Final = f"SELECT {', '.join(FIELDS)} FROM otp_enrollment WHERE user_id = ?"  # noqa: S608  # ours
-_INSERT: Final = """
-INSERT INTO otp_enrollment (revision, state, setup_expires_at, changed_at, document, user_id)
-VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
-"""
-_UPDATE: Final = """
-UPDATE otp_enrollment
-SET revision = ?, state = ?, setup_expires_at = ?, changed_at = ?, document = ?
-WHERE user_id = ? AND revision = ?
-"""
-_DELETE: Final = "DELETE FROM otp_enrollment WHERE user_id = ?"
+_values_of: Final = attrgetter(*FIELDS)
+_KEY, *_OTHERS = FIELDS
+_COLUMNS: Final = ", ".join(FIELDS)
+_LOAD: Final = f"SELECT {_COLUMNS} FROM otp_enrollment WHERE {_KEY} = ?"  # noqa: S608  # our names
+_INSERT: Final = (
+    f"INSERT INTO otp_enrollment ({_COLUMNS})"  # noqa: S608  # our names
+    f" VALUES ({', '.join('?' * len(FIELDS))}) ON CONFLICT DO NOTHING"
+)
+_UPDATE: Final = (
+    f"UPDATE otp_enrollment SET {', '.join(f'{name} = ?' for name in _OTHERS)}"  # noqa: S608  # ours
+    f" WHERE {_KEY} = ? AND revision = ?"
+)
+_DELETE: Final = f"DELETE FROM otp_enrollment WHERE {_KEY} = ?"  # noqa: S608  # our names
 _LIST: Final = """
 SELECT user_id FROM otp_enrollment
 WHERE (:state IS NULL OR state = :state)
@@ -71,19 +76,20 @@ def _load(connection: sqlite3.Connection, user_id: str) -> StoredEnrollment | No
 
 
 def _save(connection: sqlite3.Connection, record: StoredEnrollment, expected: str | None) -> bool:
-    values: tuple[Any, ...] = (
-        record.revision,
-        record.state,
-        record.setup_expires_at,
-        record.changed_at,
-        record.document,
-        record.user_id,
-    )
+    key, *others = _values_of(record)
     if expected is None:
-        cursor = connection.execute(_INSERT, values)
+        cursor = connection.execute(_INSERT, (key, *others))
     else:
-        cursor = connection.execute(_UPDATE, (*values, expected))
+        cursor = connection.execute(_UPDATE, (*others, key, expected))
     return cursor.rowcount == 1
+
+
+def _delete(connection: sqlite3.Connection, user_id: str) -> None:
+    connection.execute(_DELETE, (user_id,))
+
+
+def _list(connection: sqlite3.Connection, wanted: Mapping[str, Any]) -> list[str]:
+    return [user_id for (user_id,) in connection.execute(_LIST, wanted)]
 
 
 class SQLiteStore:
@@ -144,8 +150,7 @@ class SQLiteStore:
         Raises:
             StorageError: The database failed.
         """
-        with self._connection() as connection:
-            return _load(connection, user_id)
+        return self._call(_load, user_id)
 
     def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
         """Store with one conditional statement.
@@ -153,8 +158,7 @@ class SQLiteStore:
         Raises:
             StorageError: The database failed.
         """
-        with self._connection() as connection:
-            return _save(connection, record, expected)
+        return self._call(_save, record, expected)
 
     def delete(self, user_id: str) -> None:
         """Delete the record, whether there is one or not.
@@ -162,8 +166,7 @@ class SQLiteStore:
         Raises:
             StorageError: The database failed.
         """
-        with self._connection() as connection:
-            connection.execute(_DELETE, (user_id,))
+        self._call(_delete, user_id)
 
     def user_ids(
         self,
@@ -173,32 +176,31 @@ class SQLiteStore:
         after: str | None = None,
         limit: int = 1000,
     ) -> list[str]:
-        """Return ids in rising order of their UTF-8 bytes.
+        """Return ids in ascending order of their UTF-8 bytes.
 
         Raises:
             StorageError: The database failed.
         """
         wanted = {"state": state, "before": setup_expired_before, "after": after, "limit": limit}
-        with self._connection() as connection:
-            return [row[0] for row in connection.execute(_LIST, wanted)]
+        return self._call(_list, wanted)
 
-    @contextmanager
-    def _connection(self) -> Generator[sqlite3.Connection]:
-        """Lend a connection that nobody else uses; a failed one is not used again."""
-        try:
+    def _call(
+        self,
+        act: Callable[Concatenate[sqlite3.Connection, ArgsP], AnswerT],
+        *args: ArgsP.args,
+        **kwargs: ArgsP.kwargs,
+    ) -> AnswerT:
+        """Act on a connection that no other call uses; a failed one is not used again."""
+        with storage_errors():
             connection = self._take() or self._open()
-        except sqlite3.Error as cause:
-            raise StorageError from cause
-        try:
-            yield connection
-        except (sqlite3.Error, UnicodeError, OverflowError) as cause:
-            connection.close()
-            raise StorageError from cause
-        except BaseException:
-            connection.close()
-            raise
+            try:
+                answer = act(connection, *args, **kwargs)
+            except BaseException:
+                connection.close()
+                raise
         with self._lock:
             self._idle.append(connection)
+        return answer
 
     def _take(self) -> sqlite3.Connection | None:
         with self._lock:
@@ -271,11 +273,11 @@ class JoinedSQLiteStore:
 
     def delete(self, user_id: str) -> None:
         """Delete the record, whether there is one or not; the app commits it."""
-        self._connection.execute(_DELETE, (user_id,))
+        _delete(self._connection, user_id)
 
 
 class AsyncSQLiteStore:
-    """The same for async code: each call runs in a thread of asyncio's pool.
+    """As ``SQLiteStore``, awaited: each call runs in a thread of asyncio's pool.
 
     Args:
         path: The file.

@@ -1,5 +1,14 @@
 """Stores in the app's SQL database, through SQLAlchemy 2: PostgreSQL, MariaDB, MySQL or SQLite."""
 
+from otp_enroll.extras import name_missing_extra
+
+try:
+    import sqlalchemy
+except ImportError as missing:
+    raise name_missing_extra(__name__, "sqlalchemy") from missing
+else:
+    del sqlalchemy  # what follows imports from it
+
 from otp_enroll.storage.sql import LOCK_SECONDS
 from otp_enroll.storage.sqlalchemy.engines import own_async_engine, own_engine
 from otp_enroll.storage.sqlalchemy.store import AsyncSQLAlchemyStore, SQLAlchemyStore

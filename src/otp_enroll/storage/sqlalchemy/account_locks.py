@@ -1,4 +1,4 @@
-"""Turns in one process, so that a crowd at one account leaves the pool to the others."""
+"""A lock for each account, so that a crowd at one account leaves the pool to the others."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from typing import Generic, TypeVar
 LockT = TypeVar("LockT", threading.Lock, asyncio.Lock)
 
 
-class Turns(Generic[LockT]):
+class AccountLocks(Generic[LockT]):
     """One call at a time for one account, in this process.
 
     A pool is not fair: without this, a crowd that guesses at one account would hold all its
-    connections, and the logins of everybody else would wait for one.
+    connections, and everybody else's logins would wait for one.
     """
 
     def __init__(self, make: Callable[[], LockT]) -> None:
         self._make: Callable[[], LockT] = make
         self._guard = threading.Lock()
-        self._turns: dict[str, tuple[LockT, int]] = {}
+        self._locks: dict[str, tuple[LockT, int]] = {}
 
     @contextmanager
-    def of(self, user_id: str) -> Generator[LockT]:
-        """Lend the lock of an account, which exists while somebody has it or waits for it."""
+    def lend(self, user_id: str) -> Generator[LockT]:
+        """Lend the lock of an account, which exists while a call has it or waits for it."""
         with self._guard:
-            turn, users = self._turns.get(user_id) or (self._make(), 0)
-            self._turns[user_id] = turn, users + 1
+            lock, users = self._locks.get(user_id) or (self._make(), 0)
+            self._locks[user_id] = lock, users + 1
         try:
-            yield turn
+            yield lock
         finally:
             with self._guard:
-                turn, users = self._turns.pop(user_id)
+                lock, users = self._locks.pop(user_id)
                 if users > 1:
-                    self._turns[user_id] = turn, users - 1
+                    self._locks[user_id] = lock, users - 1

@@ -87,12 +87,11 @@ _CONNECTED: Final = {
 
 
 def own_engine(url: str | URL, **options: Any) -> Engine:  # noqa: ANN401  # as create_engine
-    """Make an engine for a store in own mode alone: one round trip a call, and its own pool.
+    """Make an engine for one store in own mode: one round trip a call, and a pool of its own.
 
-    Its connections commit each statement by themselves and have the lock timeout from the
-    start. A request whose transaction holds a connection of the app's pool does not wait for a
-    second one of the same pool, which would stop all requests once each holds one. Dispose of
-    it when the app ends.
+    Its connections commit each statement and have the lock timeout from the start. A request
+    whose transaction holds a connection of the app's pool does not wait for a second one of that
+    pool, which would stop all requests once each holds one. Dispose of it when the app ends.
 
     Args:
         url: As for ``create_engine``.
@@ -100,7 +99,7 @@ def own_engine(url: str | URL, **options: Any) -> Engine:  # noqa: ANN401  # as 
             error messages unless ``hide_parameters`` says otherwise.
 
     Raises:
-        ValueError: A database that the store does not know.
+        ValueError: The stores were not tried on that database.
     """
     engine = create_engine(url, **_own_options(options))
     _set_on_connect(engine)
@@ -124,7 +123,7 @@ def _own_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _set_on_connect(engine: Engine) -> None:
-    setting = _CONNECTED[known(engine.dialect)]
+    setting = _CONNECTED[check_dialect(engine.dialect)]
 
     @event.listens_for(engine, "connect")
     def set_lock_timeout(connection: DBAPIConnection, _: object) -> None:
@@ -135,24 +134,24 @@ def _set_on_connect(engine: Engine) -> None:
             cursor.close()
 
 
-def known(dialect: Dialect) -> str:
+def check_dialect(dialect: Dialect) -> str:
     """Return the dialect's name.
 
     Raises:
-        ValueError: Nobody tried the stores on that database.
+        ValueError: The stores were not tried on that database.
     """
     if dialect.name not in _WAITING:
         raise ValueError(f"no store for {dialect.name}: it is for {', '.join(_WAITING)}")
     return dialect.name
 
 
-def waiting_on(engine: Engine) -> tuple[Waiting, dict[str, Any]]:
+def choose_waiting(engine: Engine) -> tuple[Waiting, dict[str, Any]]:
     """Return how calls get their lock timeout, and the options that a store's engine needs.
 
     Raises:
         ValueError: Its pool lends one connection to several at once.
     """
-    name = known(engine.dialect)
+    name = check_dialect(engine.dialect)
     if isinstance(engine.pool, (StaticPool, SingletonThreadPool)):
         raise ValueError(  # noqa: TRY004  # an engine it is
             "this engine lends its one connection to the app's transactions too,"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -23,11 +21,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError, StatementError
+from typing_extensions import override
 
 from otp_enroll.errors import StorageError
-from otp_enroll.storage.protocol import FIELDS, StoredEnrollment
+from otp_enroll.storage.protocol import FIELDS, StoredEnrollment, storage_errors
 from otp_enroll.storage.sql import is_lost_race, record_of, row_of
-from otp_enroll.storage.sqlalchemy.engines import known
+from otp_enroll.storage.sqlalchemy.engines import check_dialect
 
 
 class Statements:
@@ -41,7 +40,7 @@ class Statements:
         self._setup_expires_at = columns.setup_expires_at
         # Columns and no entity: an identity map would return what it read before.
         self.load = select(*(columns[name] for name in FIELDS)).where(account)
-        self.create = _insert(table, known(dialect))
+        self.create = _insert(table, check_dialect(dialect))
         self.replace = update(table).where(account, columns.revision == _whole("expected"))
         self.delete = delete(table).where(account)
 
@@ -79,7 +78,7 @@ def _whole(name: str, value: str | None = None) -> BindParameter[str]:
 
 
 def _insert(table: Table, dialect: str) -> Insert:
-    """Build the INSERT that a duplicate neither overwrites nor, on PostgreSQL, makes fail.
+    """Build an INSERT that overwrites no duplicate and, on PostgreSQL, does not fail at one.
 
     There a failed statement would end the app's transaction. MySQL undoes the statement alone,
     and its INSERT IGNORE would let cut text pass.
@@ -92,29 +91,30 @@ def _insert(table: Table, dialect: str) -> Insert:
     return insert(table)
 
 
-def stored(result: CursorResult[Any]) -> bool:
-    """Tell whether a save found what it expected."""
+def has_stored(result: CursorResult[Any]) -> bool:
+    """Return whether a save found what it expected."""
     return result.first() is not None if result.returns_rows else result.rowcount == 1
 
 
-def loaded(row: Row[Any] | None) -> StoredEnrollment | None:
+def read_row(row: Row[Any] | None) -> StoredEnrollment | None:
     """Return the record of a row, if there is one."""
     return None if row is None else record_of(row)
 
 
-def lost_a_race(error: StorageError) -> bool:
-    """Tell whether the database failed because another transaction was first."""
+def means_lost_race(error: StorageError) -> bool:
+    """Return whether the database failed because another transaction was first."""
     cause = error.__cause__
     return isinstance(cause, DBAPIError) and is_lost_race(cause.orig)
 
 
-@contextmanager
-def storage_errors() -> Generator[None]:
-    """Turn whatever happens into a ``StorageError``, with the cause and not its text."""
-    try:
-        yield
-    except Exception as cause:
-        if isinstance(cause, StatementError):
+class statement_errors(storage_errors):  # noqa: N801  # as its base
+    """As ``storage_errors``, and hide the parameters of the statement that failed."""
+
+    __slots__ = ()
+
+    @override
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, StatementError):
             # Its text would show the document to whatever logs the chain.
-            cause.hide_parameters = True
-        raise StorageError from cause
+            error.hide_parameters = True
+        super().__exit__(kind, error, traceback)

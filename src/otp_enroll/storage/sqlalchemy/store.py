@@ -16,14 +16,15 @@ from sqlalchemy.orm import Session, scoped_session
 from otp_enroll.errors import StorageError
 from otp_enroll.storage.protocol import StoredEnrollment
 from otp_enroll.storage.sql import LOCK_SECONDS, is_duplicate
-from otp_enroll.storage.sqlalchemy.account_locks import Turns
-from otp_enroll.storage.sqlalchemy.engines import waiting_on
+from otp_enroll.storage.sqlalchemy.account_locks import AccountLocks
+from otp_enroll.storage.sqlalchemy.binds import check_async_bind, check_bind
+from otp_enroll.storage.sqlalchemy.engines import choose_waiting
 from otp_enroll.storage.sqlalchemy.statements import (
     Statements,
-    loaded,
-    lost_a_race,
-    storage_errors,
-    stored,
+    has_stored,
+    means_lost_race,
+    read_row,
+    statement_errors,
 )
 
 _NO_ACCOUNT: Final = ""
@@ -38,7 +39,7 @@ class SQLAlchemyStore:
     further statements a call, and a request that holds a connection of that pool needs a second.
 
     Over a session or connection it is joined: statements only, in the app's transaction. The
-    app commits. It is as thread-bound as what it was given. What the driver raises comes through
+    app commits. It is as thread-bound as what it was given. The driver's exceptions pass
     unchanged.
 
     Args:
@@ -46,9 +47,9 @@ class SQLAlchemyStore:
         table: What ``enrollment_table`` returned.
 
     Raises:
-        TypeError: Something else to bind to, or one for ``AsyncSQLAlchemyStore``.
-        ValueError: A database that it does not know, or an engine whose one connection the
-            app's transactions use too.
+        TypeError: Something else to bind to; the text says what to pass.
+        ValueError: A database on which the stores were not tried, or an engine whose one
+            connection the app's transactions use too.
 
     Attributes:
         joined: Whether the app commits.
@@ -57,13 +58,11 @@ class SQLAlchemyStore:
     def __init__(
         self, bind: Engine | Connection | Session | scoped_session[Session], table: Table
     ) -> None:
-        bind = bind() if isinstance(bind, scoped_session) else bind
-        if not isinstance(bind, (Engine, Connection, Session)):
-            raise TypeError("a SQLAlchemyStore needs an engine, a connection or a session")
+        bind = check_bind(bind)
         self.joined: bool = not isinstance(bind, Engine)
         if isinstance(bind, Engine):
-            self._waiting, options = waiting_on(bind)
-            self._turns = Turns(threading.Lock)
+            self._waiting, options = choose_waiting(bind)
+            self._locks = AccountLocks(threading.Lock)
             bind = bind.execution_options(**options)
         self._bind = bind
         writer = bind.get_bind(clause=delete(table)) if isinstance(bind, Session) else bind
@@ -77,7 +76,7 @@ class SQLAlchemyStore:
         """
         with self._connection(user_id) as connection:
             found = connection.execute(self._statements.load, {"account": user_id})
-            return loaded(found.one_or_none())
+            return read_row(found.one_or_none())
 
     def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
         """Store with one conditional statement.
@@ -90,13 +89,13 @@ class SQLAlchemyStore:
         try:
             with self._connection(record.user_id) as connection:
                 try:
-                    return stored(connection.execute(statement, values))
+                    return has_stored(connection.execute(statement, values))
                 except IntegrityError as error:
                     if is_duplicate(error.orig):
                         return False
                     raise
         except StorageError as error:
-            if lost_a_race(error):
+            if means_lost_race(error):
                 return False
             raise
 
@@ -117,7 +116,7 @@ class SQLAlchemyStore:
         after: str | None = None,
         limit: int = 1000,
     ) -> Sequence[str]:
-        """Return ids in rising order of their UTF-8 bytes.
+        """Return ids in ascending order of their UTF-8 bytes.
 
         Raises:
             StorageError: In own mode: the database failed.
@@ -135,8 +134,8 @@ class SQLAlchemyStore:
             yield self._bind.connection(bind_arguments={"clause": self._statements.delete})
         else:
             with (
-                storage_errors(),
-                self._turn(user_id),
+                statement_errors(),
+                self._lock(user_id),
                 self._bind.connect() as connection,
                 connection.begin(),
                 self._waiting.on(connection),
@@ -144,14 +143,14 @@ class SQLAlchemyStore:
                 yield connection
 
     @contextmanager
-    def _turn(self, user_id: str) -> Generator[None]:
-        with self._turns.of(user_id) as turn:
-            if not turn.acquire(timeout=LOCK_SECONDS):
+    def _lock(self, user_id: str) -> Generator[None]:
+        with self._locks.lend(user_id) as lock:
+            if not lock.acquire(timeout=LOCK_SECONDS):
                 raise TimeoutError("other calls for this account take too long")
             try:
                 yield
             finally:
-                turn.release()
+                lock.release()
 
 
 class AsyncSQLAlchemyStore:
@@ -164,7 +163,7 @@ class AsyncSQLAlchemyStore:
         table: What ``enrollment_table`` returned.
 
     Raises:
-        TypeError: Something else to bind to, or one for ``SQLAlchemyStore``.
+        TypeError: As for ``SQLAlchemyStore``.
         ValueError: As for ``SQLAlchemyStore``.
 
     Attributes:
@@ -176,13 +175,11 @@ class AsyncSQLAlchemyStore:
         bind: AsyncEngine | AsyncConnection | AsyncSession | async_scoped_session[AsyncSession],
         table: Table,
     ) -> None:
-        bind = bind() if isinstance(bind, async_scoped_session) else bind
-        if not isinstance(bind, (AsyncEngine, AsyncConnection, AsyncSession)):
-            raise TypeError("an AsyncSQLAlchemyStore needs one of sqlalchemy.ext.asyncio")
+        bind = check_async_bind(bind)
         self.joined: bool = not isinstance(bind, AsyncEngine)
         if isinstance(bind, AsyncEngine):
-            self._waiting, options = waiting_on(bind.sync_engine)
-            self._turns = Turns(asyncio.Lock)
+            self._waiting, options = choose_waiting(bind.sync_engine)
+            self._locks = AccountLocks(asyncio.Lock)
             bind = bind.execution_options(**options)
         self._bind = bind
         writer = bind.get_bind(clause=delete(table)) if isinstance(bind, AsyncSession) else bind
@@ -192,7 +189,7 @@ class AsyncSQLAlchemyStore:
         """As ``SQLAlchemyStore.load``."""
         async with self._connection(user_id) as connection:
             found = await connection.execute(self._statements.load, {"account": user_id})
-            return loaded(found.one_or_none())
+            return read_row(found.one_or_none())
 
     async def save(self, record: StoredEnrollment, *, expected: str | None) -> bool:
         """As ``SQLAlchemyStore.save``."""
@@ -200,13 +197,13 @@ class AsyncSQLAlchemyStore:
         try:
             async with self._connection(record.user_id) as connection:
                 try:
-                    return stored(await connection.execute(statement, values))
+                    return has_stored(await connection.execute(statement, values))
                 except IntegrityError as error:
                     if is_duplicate(error.orig):
                         return False
                     raise
         except StorageError as error:
-            if lost_a_race(error):
+            if means_lost_race(error):
                 return False
             raise
 
@@ -235,9 +232,9 @@ class AsyncSQLAlchemyStore:
         elif isinstance(self._bind, AsyncSession):
             yield await self._bind.connection(bind_arguments={"clause": self._statements.delete})
         else:
-            with storage_errors():
+            with statement_errors():
                 async with (
-                    self._turn(user_id),
+                    self._lock(user_id),
                     self._bind.connect() as connection,
                     connection.begin(),
                     self._waiting.on_async(connection),
@@ -245,10 +242,10 @@ class AsyncSQLAlchemyStore:
                     yield connection
 
     @asynccontextmanager
-    async def _turn(self, user_id: str) -> AsyncGenerator[None]:
-        with self._turns.of(user_id) as turn:
-            await asyncio.wait_for(turn.acquire(), LOCK_SECONDS)
+    async def _lock(self, user_id: str) -> AsyncGenerator[None]:
+        with self._locks.lend(user_id) as lock:
+            await asyncio.wait_for(lock.acquire(), LOCK_SECONDS)
             try:
                 yield
             finally:
-                turn.release()
+                lock.release()

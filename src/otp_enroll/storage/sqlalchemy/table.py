@@ -19,12 +19,12 @@ class ExactString(String):
 
 
 @compiles(ExactString, "postgresql")
-def _in_order_of_bytes(kind: ExactString, *_: object, **__: object) -> str:
+def _compile_for_postgresql(kind: ExactString, *_: object, **__: object) -> str:
     return f'VARCHAR({kind.length}) COLLATE "C"'
 
 
 @compiles(ExactString, "mysql", "mariadb")
-def _without_padding(kind: ExactString, compiler: MySQLTypeCompiler, **_: object) -> str:
+def _compile_for_mysql(kind: ExactString, compiler: MySQLTypeCompiler, **_: object) -> str:
     # Of the older collations even utf8mb4_bin ignores spaces at the end.
     collation = "utf8mb4_nopad_bin" if compiler.dialect.is_mariadb else "utf8mb4_0900_bin"
     return f"VARCHAR({kind.length}) CHARACTER SET utf8mb4 COLLATE {collation}"

@@ -11,7 +11,7 @@ from otp_enroll.django.conf import get_enroller
 
 
 class Command(BaseCommand):
-    """Reseal. It ends well only if the old keys can go, so that a script may go on from there."""
+    """Reseal. It succeeds only if the old keys can go, so that a script may go on from there."""
 
     help = "Seal with the newest key what older keys sealed. Fails while an old key is needed."
 
