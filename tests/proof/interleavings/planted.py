@@ -21,8 +21,7 @@ from otp_enroll.core.secret import Secret
 from otp_enroll.core.setup_verbs import Begin
 from otp_enroll.core.states import Phase, StoredSetup
 from otp_enroll.core.verb import Decision, Verb
-from otp_enroll.errors import UnreadableSecretError, WrongCodeError
-from otp_enroll.storage.protocol import storage_errors
+from otp_enroll.errors import StorageError, UnreadableSecretError, WrongCodeError
 from otp_enroll.vault import Vault
 from proof.interleavings.prover import Prover
 from proof.interleavings.starts import secrets_in
@@ -99,19 +98,10 @@ class AnswersFirst(AsyncEnroller):
 class TakesFailureForSuccess(AsyncEnroller):
     """An enroller that takes a save that raised for one that was stored."""
 
-    async def _apply(self, verb: Verb[Any]) -> Any:
-        attempt = self._start(verb, MAX_TRIES)
-        while not attempt.settled:
-            with storage_errors():
-                record = await self._store.load(verb.user_id)
-            if (write := attempt.decide(record)) is not None:
-                attempt.saved(await self._sent(write))
-        return attempt.answer()
-
-    async def _sent(self, write: Write) -> object:
+    async def _send(self, write: Write) -> object:
         try:
-            return await send(self._store, write)
-        except OSError:
+            return await super()._send(write)
+        except StorageError:
             return True
 
 
