@@ -54,11 +54,16 @@ class Waits:
 
     def clear(self) -> Waits:
         """Forget the consecutive wrong answers after a right one."""
-        return replace(self, failures=0, since=0) if self.failures or self.since else self
+        if not self.failures and not self.since:
+            return self
+        return replace(self, failures=0, since=0) if self.extra else NO_WAITS
 
     def rewind(self, now: int) -> Waits:
         """Start the wait at ``now`` if it starts later: the clock was ahead when it was stored."""
         return self if self.since <= now else replace(self, since=now)
+
+
+NO_WAITS: Final = Waits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +76,7 @@ class CodeBudget:
         locked: Set by the last wrong code allowed; only a new authenticator lifts it.
     """
 
-    waits: Waits = Waits()
+    waits: Waits = NO_WAITS
     days: tuple[tuple[int, int], ...] = ()
     locked: bool = False
     extra: Extra = field(default_factory=dict[str, object], repr=False)
@@ -120,6 +125,9 @@ class CodeBudget:
         )
 
 
+NO_WRONG_CODES: Final = CodeBudget()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budgets:
     """An account's two budgets. A wait or lock of one leaves the other usable.
@@ -129,8 +137,8 @@ class Budgets:
         recovery: Waits alone: 120 bits need no lock, and one would shut the owner's last door.
     """
 
-    code: CodeBudget = CodeBudget()
-    recovery: Waits = Waits()
+    code: CodeBudget = NO_WRONG_CODES
+    recovery: Waits = NO_WAITS
     extra: Extra = field(default_factory=dict[str, object], repr=False)
 
     def waits(self, method: Method) -> Waits:
@@ -141,11 +149,16 @@ class Budgets:
         """Replace the waits of one kind of code."""
         if method == "code":
             return self.with_code(replace(self.code, waits=waits))
-        return Budgets(code=self.code, recovery=waits, extra=self.extra)
+        return self._with(self.code, waits)
 
     def with_code(self, code: CodeBudget) -> Budgets:
         """Replace the budget of codes."""
-        return Budgets(code=code, recovery=self.recovery, extra=self.extra)
+        return self._with(code, self.recovery)
+
+    def _with(self, code: CodeBudget, recovery: Waits) -> Budgets:
+        if code is NO_WRONG_CODES and recovery is NO_WAITS and not self.extra:
+            return NO_FAILURES
+        return Budgets(code=code, recovery=recovery, extra=self.extra)
 
     def clear(self, method: Method) -> Budgets:
         """Forget the consecutive failures of one kind; the same budgets where there are none."""

@@ -13,7 +13,7 @@ from typing_extensions import Never
 
 from otp_enroll import events
 from otp_enroll.core import oath
-from otp_enroll.core.budget import NO_FAILURES, CodeBudget, Waits
+from otp_enroll.core.budget import NO_WRONG_CODES
 from otp_enroll.core.recovery import CodesShown, FreshRecovery, RecoverySet
 from otp_enroll.core.sheet_number import sheet_number
 from otp_enroll.core.states import (
@@ -136,13 +136,11 @@ class Confirm(SetupVerb[SetupConfirmed]):
         if old is not None:
             stamp = self.stamp(world, proved)
             happened.append(events.AuthenticatorReplaced(**stamp, replaced_id=old.id))
-        code_budget = CodeBudget() if locked else before.budgets.code.clear()
+        budgets = before.budgets
         account = Confirmed(
             authenticators=_replace_or_add(kept, old, proved),
             recovery=before.recovery,
-            budgets=before.budgets
-            if code_budget is before.budgets.code
-            else before.budgets.with_code(code_budget),
+            budgets=budgets.with_code(NO_WRONG_CODES) if locked else budgets.clear("code"),
         )
         codes = None
         if account.recovery_codes_left == 0:
@@ -209,11 +207,10 @@ def issue_recovery_codes(
     """Replace the whole set, which also ends a wait of recovery codes."""
     fresh = world.drawn(FreshRecovery)
     codes = fresh.codes.canonical()
-    budgets = account.budgets
     renewed = replace(
         account,
         recovery=RecoverySet.issue(verb.user_id, fresh.salt, codes),
-        budgets=budgets if budgets == NO_FAILURES else budgets.with_waits("recovery_code", Waits()),
+        budgets=account.budgets.clear("recovery_code"),
     )
     shown = CodesShown(
         codes=fresh.codes,

@@ -13,7 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from otp_enroll.core.budget import NO_FAILURES, Budgets, CodeBudget, Waits
+from otp_enroll.core.budget import (
+    NO_FAILURES,
+    NO_WAITS,
+    NO_WRONG_CODES,
+    Budgets,
+    CodeBudget,
+    Waits,
+)
 from otp_enroll.core.recovery import DIGEST_BYTES, SALT_BYTES, RecoverySet
 from otp_enroll.core.secret import Sealed
 from otp_enroll.core.states import (
@@ -34,6 +41,7 @@ MAX_TIME: Final = 253_402_300_799
 T = TypeVar("T")
 Tree = dict[str, Any]
 
+_SIMPLE: Final = frozenset((bool, int, str, tuple))
 _DAY: Final = re.compile("0|[1-9][0-9]{0,17}")
 _MISSING: Final = object()
 
@@ -140,7 +148,8 @@ class Shape(Generic[T]):
         """Write the object into a tree, but for what equals its default."""
         for name, _, write, default in self._rows:
             value = getattr(state, name)
-            if default is not _MISSING and (value is default or value == default):
+            # Objects that did not change are the default itself; comparing them would cost.
+            if value is default or (type(value) in _SIMPLE and value == default):
                 continue
             written = value if write is None else write(value)
             if written is not None:
@@ -341,15 +350,15 @@ WAITS: Final = Shape(Waits, failures=Row(FAILURES, 0), since=Row(COUNT, 0))
 
 CODE_BUDGET: Final = Shape(
     CodeBudget,
-    waits=Row(WAITS.kind, Waits()),
+    waits=Row(WAITS.kind, NO_WAITS),
     days=Row(Kind(_read_days, _write_days), ()),
     locked=Row(FLAG, default=False),
 )
 
 BUDGETS: Final = Shape(
     Budgets,
-    code=Row(CODE_BUDGET.kind, CodeBudget()),
-    recovery=Row(WAITS.kind, Waits()),
+    code=Row(CODE_BUDGET.kind, NO_WRONG_CODES),
+    recovery=Row(WAITS.kind, NO_WAITS),
 )
 
 PENDING: Final = Shape(Pending, setup=SETUP.kind)
