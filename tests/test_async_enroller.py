@@ -16,8 +16,11 @@ import pytest
 from helpers.flows import USER, VOUCHED
 from otp_enroll import (
     AsyncEnroller,
+    AsyncJoinedEnroller,
     Confirmation,
     Enroller,
+    JoinedEnroller,
+    Policy,
     RecoveryCodes,
     Setup,
     StoredEnrollment,
@@ -25,6 +28,7 @@ from otp_enroll import (
     errors,
     events,
 )
+from otp_enroll.enroller import EnrollerBase
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.memory import AsyncMemoryStore, MemoryStore
 from otp_enroll.storage.sqlite import AsyncSQLiteStore
@@ -106,18 +110,60 @@ def test_every_verb_works_awaited(kind: str, tmp_path: Path) -> None:
     asyncio.run(life())
 
 
-def test_flavours_have_the_same_verbs_and_signatures() -> None:
-    """Enroller and AsyncEnroller differ in the awaiting alone."""
-    plain = dict(inspect.getmembers(Enroller, inspect.isfunction))
-    awaited = dict(inspect.getmembers(AsyncEnroller, inspect.isfunction))
-    assert set(plain) == set(awaited)
-    for name, function in plain.items():
-        if name in {"__init__", "_ids", "_admitted", "using"}:
+def functions_of(flavour: type) -> dict[str, Any]:
+    return dict(inspect.getmembers(flavour, inspect.isfunction))
+
+
+def arguments_of(function: Any) -> list[tuple[str, Any]]:
+    """Return the names of a function's arguments, and how each is passed."""
+    return [(one.name, one.kind) for one in inspect.signature(function).parameters.values()]
+
+
+@pytest.mark.parametrize(
+    ("plain", "awaited"), [(Enroller, AsyncEnroller), (JoinedEnroller, AsyncJoinedEnroller)]
+)
+def test_flavours_have_the_same_verbs_and_signatures(plain: type, awaited: type) -> None:
+    """Each plain enroller and its twin differ in the awaiting alone."""
+    verbs, twins = functions_of(plain), functions_of(awaited)
+    assert set(verbs) == set(twins)
+    shared = functions_of(EnrollerBase)
+    for name, function in verbs.items():
+        if name == "__init__" or shared.get(name) is function:
             continue
-        assert inspect.iscoroutinefunction(awaited[name]), name
-        assert inspect.signature(function) == inspect.signature(awaited[name]), name
-    parameters = [list(inspect.signature(f.__init__).parameters) for f in (Enroller, AsyncEnroller)]
-    assert parameters[0] == parameters[1]
+        assert inspect.iscoroutinefunction(function) is False, name
+        assert arguments_of(function) == arguments_of(twins[name]), name
+        if name == "using":  # what it takes and returns is of the flavour
+            assert not inspect.iscoroutinefunction(twins[name])
+            continue
+        assert inspect.iscoroutinefunction(twins[name]), name
+        assert inspect.signature(function) == inspect.signature(twins[name]), name
+    parameters = [inspect.signature(flavour).parameters for flavour in (plain, awaited)]
+    assert arguments_of(plain) == arguments_of(awaited)
+    for name, parameter in parameters[0].items():
+        if name != "sleep":
+            assert parameter.default == parameters[1][name].default, name
+    properties = [
+        {name for name, _ in inspect.getmembers(flavour, lambda one: isinstance(one, property))}
+        for flavour in (plain, awaited)
+    ]
+    assert properties[0] == properties[1]
+    assert properties[0] >= {"store", "cipher", "policy", "issuer"}
+
+
+def test_joined_verbs_are_those_of_the_enroller() -> None:
+    """A joined enroller has the enroller's verbs under the same names, but takes no typed proof."""
+    for own, joined in ((Enroller, JoinedEnroller), (AsyncEnroller, AsyncJoinedEnroller)):
+        verbs = functions_of(own)
+        for name, function in functions_of(joined).items():
+            if name.startswith("_") or name == "deliver_events":
+                continue
+            mine, theirs = inspect.signature(function), inspect.signature(verbs[name])
+            assert list(mine.parameters) == list(theirs.parameters), name
+            for one in mine.parameters.values():
+                given = theirs.parameters[one.name]
+                typed = given.annotation == "TypedProof"
+                assert one == (given.replace(annotation="GivenProof") if typed else given), name
+            assert mine.return_annotation == theirs.return_annotation
 
 
 def test_refused_save_waits_without_a_block(tmp_path: Path) -> None:
@@ -207,7 +253,10 @@ def test_maintenance_goes_on_where_it_stopped(
         assert await it.enroller.purge_expired() == 4
 
     asyncio.run(run())
-    assert "passed over user-3" in caplog.text
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert len(told) == 2  # by each reseal that came to the row
+    assert {level for level, _ in told} == {"ERROR"}
+    assert all(line.startswith("CorruptRecordError for 'user-3'") for _, line in told)
 
 
 def test_maintenance_ends_on_a_store_that_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,7 +296,10 @@ def test_resealing_counts_busy_and_unreadable_rows(caplog: pytest.LogCaptureFixt
         assert not report.complete
 
     asyncio.run(run())
-    assert "a secret of lost that no key opens" in caplog.text
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", f"StoreContentionError for 'busy': {errors.StoreContentionError.message}"),
+        ("WARNING", "reseal found a secret of 'lost' that no key opens"),
+    ]
 
 
 class Trace:
@@ -348,20 +400,27 @@ def test_both_flavours_do_the_same() -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"on_event": 7}, "on_event must be callable"),
-        ({"sleep": None}, "sleep must be callable"),
+        ({"on_event": 7}, None),
+        ({"sleep": None}, None),
         ({"issuer": "a:b"}, "issuer must not contain a colon"),
         ({"cipher": None}, "the cipher has no method seal"),
+        ({"policy": Policy}, "policy must be a Policy, such as Policy() or STRICT"),
     ],
 )
-def test_both_flavours_refuse_the_same_arguments(wrong: dict[str, Any], told: str) -> None:
-    """What one flavour cannot be built with, the other refuses in the same words."""
+def test_both_flavours_refuse_the_same_arguments(wrong: dict[str, Any], told: str | None) -> None:
+    """What one flavour cannot be built with, the other refuses, in words that fit both."""
     settings: dict[str, Any] = {"issuer": "Exir", "cipher": Unencrypted()} | wrong
     with pytest.raises((TypeError, ValueError)) as plain:
         Enroller(MemoryStore(), **settings)
     with pytest.raises(plain.type) as awaited:
         AsyncEnroller(AsyncMemoryStore(), **settings)
-    assert str(awaited.value) == str(plain.value) == told
+    if told is not None:
+        assert str(awaited.value) == str(plain.value) == told
+    else:
+        (hook,) = wrong
+        assert str(plain.value) == f"{hook} must be a function"
+        sentence = f"{hook} must be a coroutine function: async def {hook}(...)"
+        assert str(awaited.value) == sentence
 
 
 @pytest.mark.parametrize("hook", ["on_event", "sleep"])
@@ -379,15 +438,20 @@ def test_plain_flavour_refuses_what_it_would_never_await(hook: str) -> None:
 def test_both_flavours_log_a_listener_that_raises(caplog: pytest.LogCaptureFixture) -> None:
     """One sentence on the logger otp_enroll, with the traceback, says that the change stands."""
 
-    def listener(told: list[events.Event]) -> Any:
-        def listen(event: events.Event) -> None:
-            raise RuntimeError("mail server is down")
+    def plain(event: events.Event) -> None:
+        raise RuntimeError("mail server is down")
 
-        return listen
+    async def awaited(event: events.Event) -> None:
+        plain(event)
 
-    for flavour, store in ((Enroller, MemoryStore()), (AsyncEnroller, AsyncMemoryStore())):
+    flavours: list[tuple[Any, Any, Any]] = [
+        (Enroller, MemoryStore(), plain),
+        (AsyncEnroller, AsyncMemoryStore(), awaited),
+    ]
+    for flavour, store, listener in flavours:
         caplog.clear()
-        asyncio.run(Trace(flavour, store, listener).call("begin", USER, account_name="sara"))
+        trace = Trace(flavour, store, lambda told, listener=listener: listener)
+        asyncio.run(trace.call("begin", USER, account_name="sara"))
         (record,) = caplog.records
         assert record.name == "otp_enroll"
         assert record.getMessage() == "on_event raised; what it was told of stands"
@@ -415,8 +479,8 @@ def test_awaited_view_does_what_its_twin_does() -> None:
         await view.cancel(USER, setup_id=setup.id)
         with pytest.raises(errors.NotEnrolledError):
             await view.rename(USER, "default", "phone")
-        with pytest.raises(ValueError, match="verify first"):
-            await view.begin(USER, account_name="sara", proof="123456")
+        with pytest.raises(ValueError, match=r"call verify\(\) first and pass its Verification"):
+            await view.begin(USER, account_name="sara", proof="123456")  # type: ignore[arg-type]  # refused at run time
         await view.erase(USER, proof=VOUCHED)
         assert told == []
         assert len(view.events) == 4

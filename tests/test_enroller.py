@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 import pytest
 
-from helpers.flows import USER
-from otp_enroll import AsyncEnroller, Enroller, Unencrypted
+from helpers.flows import USER, VOUCHED
+from otp_enroll import (
+    AsyncEnroller,
+    AsyncJoinedEnroller,
+    Enroller,
+    JoinedEnroller,
+    Policy,
+    Unencrypted,
+    errors,
+)
+from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.memory import AsyncMemoryStore, MemoryStore
+from otp_enroll.testing import FakeAuthenticator, FrozenClock
 
 
 def test_life_of_an_account(flow: Any) -> None:
@@ -36,8 +49,9 @@ def test_no_request_brings_a_secret_or_a_time() -> None:
     allowed = {
         "self", "user_id", "account_name", "authenticator", "proof", "context", "setup_id", "code",
         "backup_acknowledged", "text", "purpose", "accept", "new_name", "limit", "joined_store",
+        "known_on", "on_event",
     }  # fmt: skip
-    for flavour in (Enroller, AsyncEnroller):
+    for flavour in (Enroller, AsyncEnroller, JoinedEnroller, AsyncJoinedEnroller):
         for name, verb in inspect.getmembers(flavour, inspect.isfunction):
             if not name.startswith("_"):
                 assert set(inspect.signature(verb).parameters) <= allowed, name
@@ -82,6 +96,161 @@ def test_enroller_refuses_what_cannot_serve() -> None:
         Enroller(AsyncMemoryStore(), **good)  # type: ignore[arg-type]  # refused at run time
     with pytest.raises(TypeError, match="this store is for Enroller"):
         AsyncEnroller(MemoryStore(), **good)  # type: ignore[arg-type]  # refused at run time
+
+
+def plain(value: object) -> None: ...
+
+
+async def awaited(value: object) -> None: ...
+
+
+FLAVOURS: list[tuple[Any, Any]] = [(Enroller, MemoryStore), (AsyncEnroller, AsyncMemoryStore)]
+PASS_A_FUNCTION = {
+    "on_event": "on_event must be a coroutine function: async def on_event(...)",
+    "sleep": "sleep must be a coroutine function: async def sleep(...)",
+}
+
+
+@pytest.mark.requirement("R-92")
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"cipher": Unencrypted}, "the cipher is a class: pass an instance, Unencrypted(...)"),
+        ({"cipher": AESGCMKeyRing}, "the cipher is a class: pass an instance, AESGCMKeyRing(...)"),
+        ({"cipher": b"key"}, "the cipher has no method seal"),
+        ({"policy": Policy}, "policy must be a Policy, such as Policy() or STRICT"),
+        ({"policy": None}, "policy must be a Policy, such as Policy() or STRICT"),
+        ({"random_bytes": b"7"}, "random_bytes must be a function that takes a number of bytes"),
+        ({"clock": 1.8e9}, "clock must be a function without arguments, such as time.time"),
+        *[
+            (
+                {"clock": lambda reading=reading: reading},
+                "clock must return Unix seconds as a number, as time.time does",
+            )
+            for reading in (datetime.now(timezone.utc), True, None, "1800000000")
+        ],
+        ({"clock": FrozenClock}, "clock must return Unix seconds as a number, as time.time does"),
+    ],
+    ids=str,
+)
+def test_wrong_arguments_are_refused_with_what_to_pass(wrong: dict[str, Any], told: str) -> None:
+    """A class for an instance, a datetime for seconds and the like: refused when it is built."""
+    settings: dict[str, Any] = {"issuer": "Exir", "cipher": Unencrypted()} | wrong
+    for flavour, store_type in FLAVOURS:
+        with pytest.raises(TypeError) as refusal:
+            flavour(store_type(), **settings)
+        assert str(refusal.value) == told
+
+
+@pytest.mark.requirement("R-92")
+def test_store_class_is_refused_with_what_to_pass() -> None:
+    """A store's class has all its methods, and every call of one would fail at a login."""
+
+    class Joined(MemoryStore):
+        joined = True
+
+    for flavour, store_type in FLAVOURS:
+        with pytest.raises(TypeError) as refusal:
+            flavour(store_type, issuer="Exir", cipher=Unencrypted())
+        name = store_type.__name__
+        assert str(refusal.value) == f"the store is a class: pass an instance, {name}(...)"
+    enroller = Enroller(MemoryStore(), issuer="Exir", cipher=Unencrypted())
+    with pytest.raises(TypeError) as refusal:
+        enroller.using(Joined)  # type: ignore[arg-type]  # refused at run time
+    assert str(refusal.value) == "the store is a class: pass an instance, Joined(...)"
+
+
+@pytest.mark.parametrize("hook", ["on_event", "sleep"])
+def test_hooks_of_the_other_flavour_are_refused_with_what_to_pass(hook: str) -> None:
+    """A coroutine function would never be awaited, and what a plain one returns cannot be."""
+    settings: dict[str, Any] = {"issuer": "Exir", "cipher": Unencrypted()}
+    with pytest.raises(TypeError) as refusal:
+        Enroller(MemoryStore(), **(settings | {hook: awaited}))
+    sentence = f"{hook} is a coroutine function, which AsyncEnroller alone awaits"
+    assert str(refusal.value) == sentence
+    with pytest.raises(TypeError) as refusal:
+        AsyncEnroller(AsyncMemoryStore(), **(settings | {hook: plain}))
+    assert str(refusal.value) == PASS_A_FUNCTION[hook]
+    Enroller(MemoryStore(), **(settings | {hook: plain}))
+    AsyncEnroller(AsyncMemoryStore(), **(settings | {hook: awaited}))
+    AsyncEnroller(AsyncMemoryStore(), **(settings | {hook: partial(awaited)}))
+
+
+def test_clock_that_tells_whole_seconds_serves() -> None:
+    """An int of seconds is a number, and so is a float that is ahead or behind."""
+    for reading in (0, 1_800_000_000, 1.8e9, -1.0, float("nan")):
+        clock = partial(float, reading) if isinstance(reading, float) else partial(int, reading)
+        Enroller(MemoryStore(), issuer="Exir", cipher=Unencrypted(), clock=clock)
+
+
+def test_what_an_enroller_was_built_with_can_be_read_and_not_changed() -> None:
+    """Store, cipher, policy and issuer stand on all four, and nothing can be set on any."""
+    cipher, policy = Unencrypted(), Policy(digits=8)
+    for flavour, store_type in FLAVOURS:
+        store, joined_store = store_type(), store_type()
+        joined_store.joined = True
+        enroller = flavour(store, issuer="  Exir ", cipher=cipher, policy=policy)
+        joined = enroller.using(joined_store)
+        for one, its_store in ((enroller, store), (joined, joined_store)):
+            assert one.store is its_store
+            assert one.cipher is cipher
+            assert one.policy is policy
+            assert one.issuer == "Exir"
+            for name in ("store", "cipher", "policy", "issuer", "another"):
+                with pytest.raises(AttributeError):
+                    setattr(one, name, None)
+            assert not hasattr(one, "__dict__")
+
+
+async def settled(answer: Any) -> Any:
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+@pytest.mark.requirement("R-62")
+@pytest.mark.parametrize(("flavour", "store_type"), FLAVOURS)
+def test_app_that_knows_better_is_told_that_the_enrollment_is_missing(
+    flavour: Any, store_type: Any
+) -> None:
+    """``known_on`` turns "not confirmed" into a failure, in all four, and changes nothing else."""
+
+    async def run() -> None:
+        clock = FrozenClock()
+        own = flavour(store_type(), issuer="Exir", cipher=Unencrypted(), clock=clock)
+        joined_store = store_type()
+        joined_store.joined = True
+        joined = own.using(joined_store)
+
+        async def assert_missing(enroller: Any) -> None:
+            assert not (await settled(enroller.status(USER))).required
+            with pytest.raises(errors.EnrollmentMissingError):
+                await settled(enroller.status(USER, known_on=True))
+
+        for enroller in (own, joined):
+            await assert_missing(enroller)
+            with pytest.raises(TypeError, match="known_on must be a bool"):
+                await settled(enroller.status(USER, known_on=1))
+        setup = await settled(own.begin(USER, account_name="sara"))
+        await assert_missing(own)
+        code = FakeAuthenticator(setup.uri, clock).code()
+        await settled(own.confirm(USER, code, setup_id=setup.id))
+        record = await settled(own.store.load(USER))
+        assert await settled(joined_store.save(record, expected=None))
+        for enroller in (own, joined):
+            status = await settled(enroller.status(USER, known_on=True))
+            assert status.required
+            assert status == await settled(enroller.status(USER))
+            await settled(enroller.disable(USER, proof=VOUCHED))
+            await assert_missing(enroller)
+
+    asyncio.run(run())
+
+
+def test_status_has_no_truth(flow: Any) -> None:
+    """``if status`` would ask everybody for a code, so it raises and says what to look at."""
+    for enroll in (lambda: None, flow.enroll):
+        enroll()
+        with pytest.raises(TypeError, match="look at required"):
+            bool(flow.enroller.status(USER))
 
 
 @pytest.mark.requirement("R-96")

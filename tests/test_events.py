@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -132,6 +133,156 @@ def test_event_of_a_listener_can_be_stored(flow: Any) -> None:
     stored = dataclasses.asdict(flow.told[0])
     assert stored["user_id"] == USER
     assert stored["context"] == {"ip": "192.0.2.7"}
+
+
+# --- events as JSON values ---
+
+AT = datetime(2027, 1, 15, 8, 0, tzinfo=timezone.utc)
+LATER = datetime(2027, 1, 15, 8, 0, 30, tzinfo=timezone.utc)
+STAMP: dict[str, Any] = {
+    "time": AT,
+    "user_id": USER,
+    "authenticator": "تبلت",
+    "authenticator_id": "11bad248",
+    "purpose": "login",
+    "actor": "sara",
+    "context": CONTEXT,
+}
+DETAILS: dict[str, dict[str, Any]] = {
+    "SetupBegun": {"replaces": True},
+    "KeyCopyChecked": {"matches": False},
+    "AuthenticatorConfirmed": {"backup": "checked", "first": True},
+    "AuthenticatorReplaced": {"replaced_id": "ea4ad1b1"},
+    "AuthenticatorRenamed": {"old_name": "default"},
+    "CodeRejected": {"method": "code"},
+    "CodeReused": {"method": "recovery_code"},
+    "Throttled": {"method": "code", "retry_at": LATER},
+    "ManyFailures": {"failures": 80},
+    "RecoveryCodesIssued": {"count": 10},
+    "RecoveryCodeUsed": {"left": 9},
+    "RecoveryCodesLow": {"left": 2},
+    "OverrideUsed": {"verb": "begin", "reason": "phone lost"},
+    "EnrollmentDisabled": {"names": ("default", "تبلت")},
+}
+"""What each event says besides its stamp; those that are not here say nothing more."""
+KINDS = [getattr(events, name) for name in events.__all__]
+of_every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+
+
+def made(kind: Any, **changes: Any) -> events.Event:
+    event: events.Event = kind(**STAMP, **(DETAILS.get(kind.__name__, {}) | changes))
+    return event
+
+
+@of_every_kind
+def test_an_event_comes_back_from_json(kind: Any) -> None:
+    """What to_dict returns passes through JSON, and from_dict makes an equal event of it."""
+    event = made(kind)
+    facts = {field.name for field in dataclasses.fields(kind)}
+    assert facts == {*STAMP, *DETAILS.get(kind.__name__, {})}
+    bare: dict[str, Any] = dict.fromkeys(("authenticator", "authenticator_id", "actor"))
+    for one in (event, replace(event, **bare, context={})):
+        stored = one.to_dict()
+        assert set(stored) == {"code", *facts}
+        back = events.Event.from_dict(json.loads(json.dumps(stored)))
+        assert type(back) is kind
+        assert back == one
+        assert kind.from_dict(stored) == one
+
+
+def test_an_event_is_these_json_values() -> None:
+    """Times are ISO 8601 with their offset, names a list, and what is not there is null."""
+    assert made(events.EnrollmentDisabled).to_dict() == {
+        "code": "enrollment_disabled",
+        "time": "2027-01-15T08:00:00+00:00",
+        "user_id": USER,
+        "authenticator": "تبلت",
+        "authenticator_id": "11bad248",
+        "purpose": "login",
+        "actor": "sara",
+        "context": {"ip": "192.0.2.7", "actor": "sara"},
+        "names": ["default", "تبلت"],
+    }
+    during_a_lock = made(events.Throttled, retry_at=None).to_dict()
+    assert during_a_lock["retry_at"] is None
+
+
+def test_an_event_as_a_dict_is_a_copy() -> None:
+    """Who changes the dict changes no event."""
+    event = made(events.Locked)
+    stored: Any = event.to_dict()
+    stored["context"]["ip"] = "changed"
+    assert event.context["ip"] == "192.0.2.7"
+    back = events.Event.from_dict(stored)
+    stored["context"]["ip"] = "changed again"
+    assert back.context["ip"] == "changed"
+
+
+WRONG: dict[str, list[object]] = {
+    "str": [7, True, ["never shown"], {"never shown": 1}],
+    "int": ["never shown", True, 7.5, ["never shown"]],
+    "bool": ["never shown", 0, 1],
+    "datetime": ["never shown", 1_800_000_000, "2027-01-15T08:00:00"],
+    "tuple[str, ...]": ["never shown", 7, ["never shown", 7], {"never shown": 1}],
+    "dict[str, str]": ["never shown", ["never shown"], {"never shown": 1}, {7: "never shown"}],
+}
+"""Values that a fact of a type cannot have; a time without an offset is none."""
+
+
+def assert_refused(stored: object, sentence: str) -> None:
+    with pytest.raises(ValueError, match=r"^an event has no") as caught:
+        events.Event.from_dict(stored)
+    assert str(caught.value) == sentence
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+@of_every_kind
+def test_an_event_with_a_wrong_fact_is_refused(kind: Any) -> None:
+    """A fact that is missing or of another type is a ValueError, which names it and shows none."""
+    stored = made(kind).to_dict()
+    for field in dataclasses.fields(kind):
+        name, spelt = field.name, str(field.type)
+        wrong = list(WRONG[spelt.removesuffix(" | None")])
+        without = {key: value for key, value in stored.items() if key != name}
+        if spelt.endswith(" | None"):
+            assert getattr(events.Event.from_dict(without), name) is None
+        else:
+            assert_refused(without, f"an event has no {name} that could be one")
+            wrong.append(None)
+        for value in wrong:
+            assert_refused(stored | {name: value}, f"an event has no {name} that could be one")
+
+
+@pytest.mark.parametrize("code", ["never shown", "", None, 7, ["locked"], "wrong_code"], ids=str)
+def test_an_unknown_code_is_refused(code: object) -> None:
+    """A dict of no event that is known here is a ValueError."""
+    stored = made(events.Locked).to_dict()
+    assert_refused(stored | {"code": code}, "an event has no code that is known here")
+    del stored["code"]
+    assert_refused(stored, "an event has no code that is known here")
+
+
+@pytest.mark.parametrize("data", [None, "never shown", 7, ["code", "locked"], b"{}"], ids=repr)
+def test_what_is_no_mapping_is_refused(data: object) -> None:
+    """Anything but a mapping is a TypeError, and is not shown."""
+    with pytest.raises(TypeError) as caught:
+        events.Event.from_dict(data)
+    assert str(caught.value) == "an event must be a mapping"
+
+
+@pytest.mark.requirement("R-94")
+def test_every_event_of_a_life_comes_back_from_an_outbox(flow: Any) -> None:
+    """What a listener really got can be stored as JSON and read again."""
+    phone, confirmation = flow.enroll()
+    with suppress(errors.WrongCodeError):
+        flow.enroller.verify(USER, wrong_for(phone), context=CONTEXT)
+    flow.enroller.verify(USER, phone.code(), context=CONTEXT)
+    for code in confirmation.recovery_codes:
+        flow.enroller.verify(USER, code)
+    flow.enroller.erase(USER, proof=VOUCHED, context=CONTEXT)
+    assert len(flow.told) > 15
+    outbox = json.dumps([event.to_dict() for event in flow.told])
+    assert [events.Event.from_dict(stored) for stored in json.loads(outbox)] == flow.told
 
 
 class Hearing:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from helpers.flows import USER, VOUCHED, wrong_for
+from helpers.leak_hunt import locals_of_ours
 from otp_enroll import (
+    AsyncEnroller,
     AsyncJoinedEnroller,
     Enroller,
     JoinedEnroller,
     StoredEnrollment,
     Unencrypted,
     errors,
+    events,
 )
+from otp_enroll.storage.memory import AsyncMemoryStore, MemoryStore
 from otp_enroll.storage.sqlite import JoinedSQLiteStore, SQLiteStore, create_table
 from otp_enroll.testing import FakeAuthenticator, FrozenClock
 
@@ -74,6 +80,11 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     shop = Shop(tmp_path / "shop.db")
     yield shop
     shop.store.close()
+
+
+VERIFY_FIRST = (
+    "a joined enroller takes no typed code: call verify() first and pass its Verification"
+)
 
 
 class Rolled(Exception):  # noqa: N818  # no error of anybody's
@@ -144,9 +155,9 @@ def test_no_verb_of_a_view_judges(shop: Shop) -> None:
 
 @pytest.mark.requirement("R-52")
 @pytest.mark.regression_of("B-25")
-@pytest.mark.parametrize("typed", ["123456", "", "abc", "Z" * 24])
-def test_view_given_typed_text_raises_before_anything_is_loaded(typed: str, shop: Shop) -> None:
-    """A code typed where a rollback could give it back is a mistake of the caller's."""
+@pytest.mark.parametrize("typed", ["271828", "", "never shown", "Z" * 24])
+def test_view_given_typed_text_raises_before_anything_is_loaded(typed: Any, shop: Shop) -> None:
+    """A code typed where a rollback could give it back is a mistake; no frame of ours shows it."""
 
     class Unreachable(JoinedSQLiteStore):
         def load(self, user_id: str) -> StoredEnrollment | None:
@@ -158,11 +169,45 @@ def test_view_given_typed_text_raises_before_anything_is_loaded(typed: str, shop
             lambda: view.begin(USER, account_name="sara", proof=typed),
             lambda: view.disable(USER, proof=typed),
             lambda: view.regenerate_recovery_codes(USER, proof=typed),
-            lambda: view.erase(USER, proof=typed),  # type: ignore[arg-type]  # refused at run time
+            lambda: view.erase(USER, proof=typed),
         ]
         for call in calls:
-            with pytest.raises(ValueError, match="verify first, pass the Verification"):
+            with pytest.raises(ValueError, match="typed") as refusal:
                 call()
+            assert str(refusal.value) == VERIFY_FIRST
+            if typed:
+                assert typed not in locals_of_ours(refusal.value.__traceback__)
+
+
+@pytest.mark.requirement("R-52")
+@pytest.mark.regression_of("B-25")
+@pytest.mark.parametrize("typed", ["271828", "", "never shown", "Z" * 24])
+def test_awaited_view_given_typed_text_raises_before_anything_is_loaded(typed: Any) -> None:
+    """The same, awaited."""
+
+    class Unreachable(AsyncMemoryStore):
+        joined = True
+
+        async def load(self, user_id: str) -> StoredEnrollment | None:
+            raise AssertionError("loaded")
+
+    async def run() -> None:
+        own = AsyncEnroller(AsyncMemoryStore(), issuer="Exir", cipher=Unencrypted())
+        view = own.using(Unreachable())
+        calls: list[Callable[[], Awaitable[object]]] = [
+            lambda: view.begin(USER, account_name="sara", proof=typed),
+            lambda: view.disable(USER, proof=typed),
+            lambda: view.regenerate_recovery_codes(USER, proof=typed),
+            lambda: view.erase(USER, proof=typed),
+        ]
+        for call in calls:
+            with pytest.raises(ValueError, match="typed") as refusal:
+                await call()
+            assert str(refusal.value) == VERIFY_FIRST
+            if typed:
+                assert typed not in locals_of_ours(refusal.value.__traceback__)
+
+    asyncio.run(run())
 
 
 @pytest.mark.regression_of("B-25")
@@ -233,6 +278,106 @@ def test_using_wants_a_joined_store_and_an_enroller_does_not(shop: Shop) -> None
         pytest.raises(ValueError, match=r"pass this one to using"),
     ):
         Enroller(JoinedSQLiteStore(connection), issuer="Exir", cipher=Unencrypted())
+
+
+class Heard:
+    """A listener that has heard nothing yet is false, as an empty list is."""
+
+    def __init__(self) -> None:
+        self.events: list[events.Event] = []
+
+    def __call__(self, event: events.Event) -> None:
+        self.events.append(event)
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+
+class Awaiting(Heard):
+    """The same, awaited."""
+
+    async def __call__(self, event: events.Event) -> None:  # type: ignore[override]  # of the other flavour
+        self.events.append(event)
+
+
+class Joined(MemoryStore):
+    """A joined store of which nobody rolls anything back."""
+
+    joined = True
+
+
+class AsyncJoined(AsyncMemoryStore):
+    """The same, awaited."""
+
+    joined = True
+
+
+def test_events_of_a_view_go_to_the_listener_that_it_was_given() -> None:
+    """None is the enroller's own listener; another one is called instead of it, and alone."""
+    mine, theirs = Heard(), Heard()
+    enroller = Enroller(MemoryStore(), issuer="Exir", cipher=Unencrypted(), on_event=mine)
+    for given, heard in ((None, mine), (theirs, theirs)):
+        view = enroller.using(Joined(), on_event=given)
+        view.erase(USER, proof=VOUCHED)
+        view.status(USER)
+        assert (len(mine), len(theirs)) == ((0, 0) if given is None else (2, 0))
+        happened = view.events
+        view.deliver_events()
+        assert heard.events[-2:] == list(happened)
+        view.deliver_events()
+        assert len(heard) == 2
+    silent = Enroller(MemoryStore(), issuer="Exir", cipher=Unencrypted()).using(Joined())
+    silent.erase(USER, proof=VOUCHED)
+    silent.deliver_events()
+    assert silent.events == ()
+
+
+def test_events_of_an_awaited_view_go_to_the_listener_that_it_was_given() -> None:
+    """The same, awaited."""
+
+    async def run() -> None:
+        mine, theirs = Awaiting(), Awaiting()
+        enroller = AsyncEnroller(
+            AsyncMemoryStore(), issuer="Exir", cipher=Unencrypted(), on_event=mine
+        )
+        for given, heard in ((None, mine), (theirs, theirs)):
+            view = enroller.using(AsyncJoined(), on_event=given)
+            await view.erase(USER, proof=VOUCHED)
+            assert (len(mine), len(theirs)) == ((0, 0) if given is None else (2, 0))
+            happened = view.events
+            await view.deliver_events()
+            assert heard.events == list(happened)
+        silent = AsyncEnroller(AsyncMemoryStore(), issuer="Exir", cipher=Unencrypted())
+        view = silent.using(AsyncJoined())
+        await view.erase(USER, proof=VOUCHED)
+        await view.deliver_events()
+        assert view.events == ()
+
+    asyncio.run(run())
+
+
+def test_a_view_refuses_a_listener_that_it_could_not_call() -> None:
+    """What could not be called, or would never be awaited, is refused before the transaction."""
+
+    async def awaited(event: events.Event) -> None: ...
+
+    def plain(event: events.Event) -> None: ...
+
+    own = Enroller(MemoryStore(), issuer="Exir", cipher=Unencrypted())
+    wrong: Any
+    for wrong, told in ((7, "must be a function"), (awaited, "is a coroutine function")):
+        with pytest.raises(TypeError, match=f"on_event {told}"):
+            own.using(Joined(), on_event=wrong)
+    twin = AsyncEnroller(AsyncMemoryStore(), issuer="Exir", cipher=Unencrypted())
+    for wrong in (7, plain):
+        with pytest.raises(TypeError, match=r"on_event must be a coroutine function"):
+            twin.using(AsyncJoined(), on_event=wrong)
+    with pytest.raises(ValueError, match=r"using\(\) takes a joined one"):
+        twin.using(AsyncMemoryStore())
+    with pytest.raises(TypeError, match="this store is for AsyncEnroller"):
+        own.using(AsyncJoined())  # type: ignore[arg-type]  # the same
+    with pytest.raises(TypeError, match="this store is for Enroller"):
+        twin.using(Joined())  # type: ignore[arg-type]  # the same
 
 
 def test_the_apps_file_stays_the_apps(shop: Shop) -> None:
