@@ -131,7 +131,6 @@ PASS_A_FUNCTION = {
         ],
         ({"clock": FrozenClock}, "clock must return Unix seconds as a number, as time.time does"),
     ],
-    ids=str,
 )
 def test_wrong_arguments_are_refused_with_what_to_pass(wrong: dict[str, Any], told: str) -> None:
     """A class for an instance, a datetime for seconds and the like: refused when it is built."""

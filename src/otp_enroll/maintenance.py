@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -147,8 +155,8 @@ def check_limit(limit: int | None) -> int | None:
 class _PassingOver:
     """Pass over a row that cannot be read, or that is busy; the request has logged which."""
 
-    busy = 0
-    unreadable = 0
+    busy: int = 0
+    unreadable: int = 0
 
     def __enter__(self) -> None:
         pass
@@ -208,7 +216,7 @@ class _Tally(_PassingOver):
 
 
 @contextmanager
-def _log_failures() -> Iterator[None]:
+def _log_failures() -> Generator[None]:
     """Log a failure that concerns no account by itself: no request does."""
     try:
         yield

@@ -22,7 +22,6 @@ from otp_enroll.core.secret import (
     decode_base32,
     encode_base32,
     grouped,
-    spoken,
     suggest,
 )
 from otp_enroll.core.typed_text import read_key
@@ -380,15 +379,6 @@ def test_each_change_of_one_letter_changes_the_check_word(secret: Secret) -> Non
         for other in set(ALPHABET) - {key[place]}:
             wrong = Secret.from_base32(key[:place] + other + key[place + 1 :])
             assert wrong.check_word != secret.check_word
-
-
-@pytest.mark.requirement("R-32")
-def test_a_spoken_key_names_its_digits() -> None:
-    """A screen reader hears each character, digits as words, and where a group ends."""
-    assert spoken("JBSWY3DP") == "J, B, S, W; Y, digit three, D, P"
-    assert spoken("234567") == (
-        "digit two, digit three, digit four, digit five; digit six, digit seven"
-    )
 
 
 @given(st.binary(min_size=32, max_size=32), st.text(max_size=30))

@@ -21,6 +21,7 @@ import pytest
 
 from otp_enroll import AsyncEnroller, Confirmation, Enroller, Override, Policy, RecoveryCodes, Setup
 from otp_enroll.core.secret import Secret
+from otp_enroll.display.setup import spoken
 from otp_enroll.provisioning.uri import parse
 
 USER = "user-42"
@@ -389,3 +390,12 @@ def test_a_byte_source_that_falls_short_is_refused(answer: Any, flow: Any) -> No
     ):
         enroller.begin(USER, account_name="sara")
     assert flow.store.load(USER) is None
+
+
+@pytest.mark.requirement("R-32")
+def test_a_spoken_key_names_its_digits() -> None:
+    """A screen reader hears each character, digits as words, and where a group ends."""
+    assert spoken("JBSWY3DP") == "J, B, S, W; Y, digit three, D, P"
+    assert spoken("234567") == (
+        "digit two, digit three, digit four, digit five; digit six, digit seven"
+    )

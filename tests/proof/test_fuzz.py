@@ -43,7 +43,7 @@ from otp_enroll.core.typed_text import (
 )
 from otp_enroll.messages import text as told
 from otp_enroll.provisioning.uri import MAX_URI, ProvisioningURI, build, parse
-from otp_enroll.storage import codec
+from otp_enroll.storage import codec, document
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.memory import MemoryStore
 from otp_enroll.testing import FakeAuthenticator, FrozenClock
@@ -67,8 +67,17 @@ first_found = settings(phases=[Phase.generate], max_examples=500, deadline=None)
 
 @cache
 def own_words() -> frozenset[str]:
-    """Return the words of all texts in the library's source, but for its docstrings."""
-    words: set[str] = set()
+    """Return the words of all texts in the library's source, but for its docstrings.
+
+    The names of what a document holds stand there as keywords, and not as texts.
+    """
+    words = {
+        name
+        for module in (codec, document)
+        for shape in vars(module).values()
+        if isinstance(shape, document.Shape)
+        for name in shape._names
+    }
     for path in SOURCE.rglob("*.py"):
         tree = ast.parse(path.read_text("utf-8"))
         docstrings = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
@@ -197,7 +206,7 @@ SPOILT: Final = {
 
 @st.composite
 def near_uris(draw: st.DrawFn) -> tuple[str, str]:
-    """Make a good URI, spoil it in up to two ways, and tell its key."""
+    """Make a good URI, spoil it in up to two ways, and return its key beside it."""
     key = encode_base32(draw(keys))
     kind = draw(st.sampled_from(["totp", "hotp"]))
     account = "sara%40example.com"
@@ -698,7 +707,7 @@ def padded(key: str, value: Callable[[int], object], size: int) -> str:
     target = tree
     *way, last = key.split(".")
     for step in way:
-        target = target[int(step) if step.isdigit() else step]
+        target = target[int(step)] if step.isdigit() else target.setdefault(step, {})
     target[int(last) if last.isdigit() else last] = value(size * 10 // max(unit, 1))
     return json.dumps(tree)
 
@@ -758,7 +767,7 @@ HOSTILE: Final = {
     "an endless text": '"' + "x" * LONG,
     "escapes": '{"schema":"' + "\\ud800" * (LONG // 6) + '"}',
     "white space": " " * LONG,
-    "one key, often": "{" + '"schema":1,' * (LONG // 11) + '"schema":1}',
+    "one key, often": "{" + '"schema":0,' * (LONG // 11) + '"schema":0}',
     "commas": "[" + "," * LONG,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from proof import mutation
 from proof.mutation import Change
 
-SOURCE = Path(__file__).parents[2] / "src" / "otp_enroll"
+PROJECT = Path(__file__).parents[2]
+SOURCE = PROJECT / "src" / "otp_enroll"
 
 DIFF = """\
 --- src/otp_enroll/core/proofs.py
@@ -31,9 +33,11 @@ def source_of(function: str) -> str:
     text = path.with_suffix(".py").read_text(encoding="utf-8")
     found: ast.AST = ast.parse(text)
     for name in names:
-        found = next(
+        nodes = [
             node for node in ast.iter_child_nodes(found) if getattr(node, "name", None) == name
-        )
+        ]
+        assert nodes, f"{function} is not there"
+        found = nodes[0]
     lines = (ast.get_source_segment(text, found) or "").splitlines()
     return " ".join(line.strip() for line in lines)
 
@@ -41,9 +45,9 @@ def source_of(function: str) -> str:
 @pytest.mark.parametrize(
     ("mutant", "function"),
     [
-        ("otp_enroll.core.proofs.x_prove__mutmut_4", "core.proofs.prove"),
-        ("otp_enroll.core.proofs.x__check__mutmut_11", "core.proofs._check"),
-        ("otp_enroll.attempt.xǁAttemptǁ_drawn__mutmut_2", "attempt.Attempt._drawn"),
+        ("otp_enroll.core.judging.x_judge__mutmut_4", "core.judging.judge"),
+        ("otp_enroll.core.judging.x__compare__mutmut_11", "core.judging._compare"),
+        ("otp_enroll.attempt.xǁAttemptǁ_decide__mutmut_2", "attempt.Attempt._decide"),
         ("otp_enroll.enroller.xǁEnrollerǁ__init____mutmut_2", "enroller.Enroller.__init__"),
     ],
 )
@@ -70,3 +74,18 @@ def test_survivors_of_the_page_are_changes_of_the_code() -> None:
     for change in mutation.listed():
         assert change.right in source_of(change.function), change.function
         assert change.right != change.wrong
+
+
+def test_configuration_names_files_and_tests_that_there_are() -> None:
+    """What is mutated, what must notice, and what is left out: no name is older than the code."""
+    text = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
+    section = text.partition("[tool.mutmut]\n")[2].partition("\n[")[0]
+    mutated = re.findall(r'"(src/.+?)"', section)
+    tests = re.findall(r'"(tests/.+?)"', section)
+    assert all(list(PROJECT.glob(name)) for name in mutated)
+    for name in tests:
+        path, _, function = name.partition("[")[0].partition("::")
+        assert (PROJECT / path).exists(), name
+        assert not function or f"def {function}(" in (PROJECT / path).read_text(encoding="utf-8")
+    assert len(mutated) > 1
+    assert len(tests) > 10

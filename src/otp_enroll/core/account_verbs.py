@@ -41,7 +41,6 @@ class Verify(AccountVerb[Verification]):
 
     def check(self) -> None:
         """As ``Verb.check``."""
-        AccountVerb.check(self)
         purpose = check_text(self.purpose, "purpose", MAX_PURPOSE)
         if purpose is not self.purpose:
             self._set("purpose", purpose)
@@ -94,7 +93,6 @@ class Disable(Proving[None], AccountVerb[None]):
 
     def check(self) -> None:
         """As ``Verb.check``."""
-        Proving.check(self)
         if self.authenticator is not None:
             self._set("authenticator", clean_name(self.authenticator, "authenticator"))
 
@@ -155,7 +153,6 @@ class Rename(AccountVerb[None]):
 
     def check(self) -> None:
         """As ``Verb.check``."""
-        AccountVerb.check(self)
         self._set("authenticator", clean_name(self.authenticator, "authenticator"))
         self._set("new_name", clean_name(self.new_name, "new_name"))
 

@@ -15,6 +15,7 @@ from otp_enroll import events
 from otp_enroll.core import oath
 from otp_enroll.core.budget import NO_WRONG_CODES
 from otp_enroll.core.recovery import CodesShown, FreshRecovery, RecoverySet
+from otp_enroll.core.secret import check_setup_id
 from otp_enroll.core.sheet_number import sheet_number
 from otp_enroll.core.states import (
     Authenticator,
@@ -62,7 +63,7 @@ class Confirm(SetupVerb[SetupConfirmed]):
 
     def check(self) -> None:
         """As ``Verb.check``."""
-        SetupVerb.check(self)
+        check_setup_id(self.setup_id)
         if not isinstance(self.backup_acknowledged, bool):
             raise TypeError("backup_acknowledged must be a bool")
 
@@ -136,13 +137,11 @@ class Confirm(SetupVerb[SetupConfirmed]):
         if old is not None:
             stamp = self.stamp(world, proved)
             happened.append(events.AuthenticatorReplaced(**stamp, replaced_id=old.id))
-        code_budget = NO_WRONG_CODES if locked else before.budgets.code.clear()
+        budgets = before.budgets
         account = Confirmed(
             authenticators=_replace_or_add(kept, old, proved),
             recovery=before.recovery,
-            budgets=before.budgets
-            if code_budget is before.budgets.code
-            else before.budgets.with_code(code_budget),
+            budgets=budgets.with_code(NO_WRONG_CODES) if locked else budgets.clear("code"),
         )
         codes = None
         if account.recovery_codes_left == 0:

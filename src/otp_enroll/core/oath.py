@@ -32,7 +32,7 @@ class _Generator(OTP):
         return self._raw
 
     @staticmethod
-    def int_to_bytestring(i: int, padding: int = 8) -> bytes:
+    def int_to_bytestring(i: int, *, padding: int = 8) -> bytes:
         return i.to_bytes(padding, "big")  # pyotp does it byte by byte
 
 

@@ -33,10 +33,6 @@ _CHECK_WORD_TAG: Final = b"otp_enroll/1\0check word\0"
 _SETUP_ID_TAG: Final = b"otp_enroll/1\0setup id\0"
 
 _LOOK_ALIKES: Final = {"0": "O", "8": "B", "1": "IL"}
-_DIGIT_NAMES: Final = {
-    digit: f"digit {name}"
-    for digit, name in zip("234567", ["two", "three", "four", "five", "six", "seven"], strict=True)
-}
 
 
 class Sealed(Redacted):
@@ -76,6 +72,12 @@ NOT_A_SETUP_ID: Final = SetupId(b"\0")
 def read_setup_id(setup_id: object) -> SetupId:
     """Redact a setup id. Never raises."""
     return SetupId.from_text(setup_id) if isinstance(setup_id, str) else NOT_A_SETUP_ID
+
+
+def check_setup_id(setup_id: SetupId) -> None:
+    """Raise ``TypeError`` for what was no text."""
+    if setup_id is NOT_A_SETUP_ID:
+        raise TypeError("setup_id must be a str")
 
 
 class Secret(Redacted):
@@ -183,13 +185,6 @@ def encode_base32(raw: bytes) -> str:
 def grouped(text: str) -> tuple[str, ...]:
     """Split into groups of four characters."""
     return tuple(text[start : start + 4] for start in range(0, len(text), 4))
-
-
-def spoken(key: str) -> str:
-    """Spell a setup key for a screen reader: ``"J, B, S, W; Y, digit three, D, P"``."""
-    return "; ".join(
-        ", ".join(_DIGIT_NAMES.get(letter, letter) for letter in group) for group in grouped(key)
-    )
 
 
 def decode_base32(text: str) -> bytes:

@@ -79,7 +79,6 @@ class Begin(Proving[SetupShown]):
 
     def check(self) -> None:
         """As ``Verb.check``."""
-        Proving.check(self)
         self._set("account_name", clean_label(self.account_name, "account_name"))
         if self.authenticator is not None:
             self._set("authenticator", clean_name(self.authenticator, "authenticator"))
@@ -204,14 +203,10 @@ class CheckKeyCopy(SetupVerb[KeyCopy]):
 
     copy: TypedKey
 
-    def check(self) -> None:
-        """As ``Verb.check``."""
-        SetupVerb.check(self)
-        if self.copy.kind == "not text":
-            raise TypeError("text must be a str")
-
     def refuse_malformed(self, digits: int) -> None:  # noqa: ARG002  # a key is no code
         """Refuse an empty or endless copy; any other can be compared."""
+        if self.copy.kind == "not text":
+            raise TypeError("text must be a str")
         if self.copy.kind == "malformed":
             raise MalformedCodeError("key")
 

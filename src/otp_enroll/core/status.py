@@ -81,7 +81,6 @@ class AskStatus(Verb[Status]):
 
     def check(self) -> None:
         """As ``Verb.check``."""
-        Verb.check(self)
         if not isinstance(self.known_on, bool):
             raise TypeError("known_on must be a bool")
 

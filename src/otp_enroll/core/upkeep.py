@@ -23,7 +23,6 @@ class Erase(Proving[None]):
 
     def check(self) -> None:
         """As ``Verb.check``."""
-        Proving.check(self)
         if self.proof is None:
             raise ProofRequiredError
         if not isinstance(self.proof, Override):

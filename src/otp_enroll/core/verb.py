@@ -14,7 +14,7 @@ from typing import ClassVar, Final, Generic, Literal, TypeVar
 from otp_enroll import errors
 from otp_enroll.core import states
 from otp_enroll.core.recovery import FreshRecovery
-from otp_enroll.core.secret import NOT_A_SETUP_ID, FreshSetup, Sealed, Secret, SetupId
+from otp_enroll.core.secret import FreshSetup, Sealed, Secret, SetupId, check_setup_id
 from otp_enroll.core.states import Authenticator, Confirmed, EnrollmentState, StoredSetup
 from otp_enroll.core.typed_text import MAX_USER_ID, TypedCode, check_context, check_text
 from otp_enroll.events import Event, Stamp
@@ -115,6 +115,11 @@ class Verb(ABC, Generic[AnswerT_co]):
     context: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
+        user_id = check_text(self.user_id, "user_id", MAX_USER_ID)
+        if user_id is not self.user_id:
+            self._set("user_id", user_id)
+        if self.context is not None:
+            self._set("context", check_context(self.context))
         self.check()
 
     @abstractmethod
@@ -122,17 +127,12 @@ class Verb(ABC, Generic[AnswerT_co]):
         """Decide on a state in which the table allows the verb."""
 
     def check(self) -> None:
-        """Check the arguments.
+        """Check the arguments that this verb has and others have not.
 
         Raises:
             TypeError: A wrong type.
             ValueError: An impossible value.
         """
-        user_id = check_text(self.user_id, "user_id", MAX_USER_ID)
-        if user_id is not self.user_id:
-            self._set("user_id", user_id)
-        if self.context is not None:
-            self._set("context", check_context(self.context))
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
@@ -221,9 +221,7 @@ class SetupVerb(Verb[AnswerT_co]):
 
     def check(self) -> None:
         """As ``Verb.check``."""
-        Verb.check(self)
-        if self.setup_id is NOT_A_SETUP_ID:
-            raise TypeError("setup_id must be a str")
+        check_setup_id(self.setup_id)
 
     def to_open(self, state: EnrollmentState) -> Iterable[tuple[str, Sealed]]:
         """Open the setup's secret."""

@@ -17,7 +17,7 @@ from typing_extensions import Self
 from otp_enroll.core.confirm import SetupConfirmed
 from otp_enroll.core.recovery import CodesShown
 from otp_enroll.core.redacted import NotPickled
-from otp_enroll.core.secret import grouped, spoken
+from otp_enroll.core.secret import grouped
 from otp_enroll.core.setup_verbs import SetupShown
 from otp_enroll.core.states import aware
 from otp_enroll.provisioning import uri as provisioning_uri
@@ -42,6 +42,18 @@ CODE_FIELD: Final[Mapping[str, str]] = MappingProxyType(
 
 Add no ``maxlength`` below 16 and no ASCII ``pattern``: people type spaces and their own digits.
 """
+
+_DIGIT_NAMES: Final = {
+    digit: f"digit {name}"
+    for digit, name in zip("234567", ["two", "three", "four", "five", "six", "seven"], strict=True)
+}
+
+
+def spoken(key: str) -> str:
+    """Spell a setup key for a screen reader: ``"J, B, S, W; Y, digit three, D, P"``."""
+    return "; ".join(
+        ", ".join(_DIGIT_NAMES.get(letter, letter) for letter in group) for group in grouped(key)
+    )
 
 
 class KeyGroups(NotPickled, Sequence[str]):

@@ -6,6 +6,7 @@ shows a key, a code, a setup id or what somebody typed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
@@ -48,20 +49,25 @@ def text(
         ValueError: ``now`` has no time zone.
     """
     catalogue = Catalogue.of(locale, catalogues)
+    context, said = _describe(catalogue, about, not_you=not_you)
+    return " ".join(_say(catalogue, context, sentence, now) for sentence in said)
+
+
+def _describe(
+    catalogue: Catalogue, about: EnrollmentError | Event | ProvisioningWarning, *, not_you: bool
+) -> tuple[str, Iterable[Sentence]]:
+    """Return the context of the catalogue, and the sentences to take from it."""
     match about:
         case EnrollmentError():
-            context = "error"
-            said = sentences.describe_error(about, _find_code(catalogue, context, about))
+            return "error", sentences.describe_error(about, _find_code(catalogue, "error", about))
         case Event():
-            context = "event"
-            said = sentences.describe_event(about, _find_code(catalogue, context, about))
-            said = chain(said, sentences.advise_on_stranger(about) if not_you else ())
+            said = sentences.describe_event(about, _find_code(catalogue, "event", about))
+            return "event", chain(said, sentences.advise_on_stranger(about) if not_you else ())
         case ProvisioningWarning():
             apps = tuple(_name_app(catalogue, app) for app in about.apps)
-            context, said = "warning", sentences.describe_warning(about, apps)
+            return "warning", sentences.describe_warning(about, apps)
         case _:
             raise TypeError("text takes an EnrollmentError, an Event or a ProvisioningWarning")
-    return " ".join(_say(catalogue, context, sentence, now) for sentence in said)
 
 
 def duration(seconds: int, *, locale: str = "en", catalogues: Path | None = None) -> str:

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from typing_extensions import assert_never
 
@@ -160,10 +160,10 @@ def _upgrade(tree: object) -> Tree:
     """Return a document in the newest schema that this version understands."""
     if type(tree) is not dict:
         raise MisfitError("is not an object")
-    schema, min_reader = tree.get("schema"), tree.get("min_reader")
+    upgraded = cast("Tree", tree)
+    schema, min_reader = upgraded.get("schema"), upgraded.get("min_reader")
     if type(min_reader) is int and SCHEMA < min_reader <= MAX_INT:
         raise RecordTooNewError(min_reader)
-    upgraded: Tree = tree
     if type(schema) is int and 1 <= schema < SCHEMA:  # else it is looked at with the other rows
         try:
             for upgrade in UPGRADES[schema - 1 :]:

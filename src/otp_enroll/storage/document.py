@@ -11,7 +11,7 @@ import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 from otp_enroll.core.budget import (
     NO_FAILURES,
@@ -142,7 +142,8 @@ class Shape(Generic[T]):
         """
         if type(value) is not dict:
             raise MisfitError("is not an object")
-        return self.take(value, extra=value)
+        tree = cast("Tree", value)
+        return self.take(tree, extra=tree)
 
     def put(self, state: T, tree: Tree) -> Tree:
         """Write the object into a tree, but for what equals its default."""
@@ -209,9 +210,10 @@ def raw(*, length: int | None = None, wrap: Callable[[bytes], Any] | None = None
             raise MisfitError("is not base64, or of another length")
         return found if wrap is None else wrap(found)
 
-    if wrap is None:
-        return Kind(read, _base64)
-    return Kind(read, lambda wrapped: _base64(wrapped.reveal()))
+    def write(value: Any) -> str:  # noqa: ANN401  # the same
+        return _base64(value if wrap is None else value.reveal())
+
+    return Kind(read, write)
 
 
 def _base64(value: bytes) -> str:
@@ -230,7 +232,10 @@ def list_of(shape: Shape[Any]) -> Kind:
                 raise misfit.inside(f"[{n}]") from None
         return tuple(found)
 
-    return Kind(read, lambda states: [shape.write(state) for state in states])
+    def write(states: tuple[Any, ...]) -> list[Tree]:
+        return [shape.write(state) for state in states]
+
+    return Kind(read, write)
 
 
 _text: Final = _exactly(str)
@@ -254,7 +259,7 @@ def _read_days(value: object) -> tuple[tuple[int, int], ...]:
     if type(value) is not dict:
         raise MisfitError("is not an object")
     days: list[tuple[int, int]] = []
-    for day, count in value.items():
+    for day, count in cast("Tree", value).items():
         if not _DAY.fullmatch(day):
             raise MisfitError("has a key that is no day")
         try:

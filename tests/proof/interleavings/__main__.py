@@ -17,6 +17,9 @@ from proof.interleavings.prover import Prover, Tally, Violation
 from proof.interleavings.scenarios import Part, parts
 from proof.interleavings.walker import FAULTS, Scenario
 
+COMMAND = "python -m proof.interleavings"
+"""How this is run, with the folder of the tests on the path."""
+
 SLICE = 12
 """Scenarios that one process takes at a time."""
 
@@ -29,11 +32,15 @@ def say(line: str) -> None:
 
 @cache
 def prover() -> Prover:
-    """Return this process's prover; what is made by now is never garbage."""
-    made = Prover()
+    """Return this process's prover."""
+    return Prover()
+
+
+def settle() -> None:
+    """Begin the work of a process: what is made by now is never garbage."""
+    prover()
     gc.collect()
     gc.freeze()
-    return made
 
 
 def work(task: tuple[tuple[Scenario, ...], bool, bool]) -> Tally:
@@ -72,7 +79,7 @@ def prove(jobs: int) -> int:
         f"{'violations':>12}{'seconds':>9}{'of CPU':>9}"
     )
     started, total = time.monotonic(), Tally()
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=settle) as pool:
         for part in parts():
             total.add(walk(part, pool))
     say(
@@ -91,7 +98,7 @@ def show(violation: Violation) -> None:
     steps, _ = prover().replay(violation.replay)
     say(f"\n{violation.law}: {violation.promise}\n  broken: {violation.fault}")
     say("\n".join(steps))
-    say(f"  again: python -m proof --replay '{violation.replay}'")
+    say(f"  again: {COMMAND} --replay '{violation.replay}'")
 
 
 def replay(text: str) -> int:
@@ -105,7 +112,7 @@ def replay(text: str) -> int:
 
 def main() -> int:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m proof", description=__doc__)
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--replay", metavar="SCHEDULE", help="run one schedule again")
     asked = parser.parse_args()

@@ -51,8 +51,7 @@ class Owner:
         if not status.locked:
             self._signs_in(seen.secrets[seen.confirmed.authenticators[0].id])
         for paper in papers:
-            place = seen.recovery_place(paper.replace("-", ""))
-            if place is not None and not seen.confirmed.recovery.spent[place]:
+            if seen.is_unspent(paper):
                 proof = self._does(Verification, self.enroller.verify(USER, paper))
                 demand(proof.locked == status.locked, "a lock was not told")
                 break

@@ -8,19 +8,21 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pytest
-from otp_enroll.core.decision import Decision
-from otp_enroll.settings import Settings
 
-from otp_enroll import AsyncEnroller, StoredEnrollment
-from otp_enroll import StoredSetup as Shown
-from otp_enroll.attempt import Attempt, Write, storage_errors
-from otp_enroll.core import judging, setups, transitions
+from otp_enroll import AsyncEnroller, Setup, StoredEnrollment, async_enroller
+from otp_enroll.async_enroller import send
+from otp_enroll.attempt import MAX_TRIES, Attempt, Write
+from otp_enroll.core import judging, transitions
+from otp_enroll.core.account_verbs import Disable
 from otp_enroll.core.budget import Waits
 from otp_enroll.core.judging import Judged
-from otp_enroll.core.proofs import prove
+from otp_enroll.core.proofs import Proving
 from otp_enroll.core.secret import Secret
-from otp_enroll.core.states import StoredSetup
-from otp_enroll.errors import UnreadableSecretError, WrongCodeError
+from otp_enroll.core.setup_verbs import Begin
+from otp_enroll.core.states import Phase, StoredSetup
+from otp_enroll.core.verb import Decision, Verb
+from otp_enroll.errors import StorageError, UnreadableSecretError, WrongCodeError
+from otp_enroll.vault import Vault
 from proof.interleavings.prover import Prover
 from proof.interleavings.starts import secrets_in
 from proof.interleavings.world import LOAD, Call, Row, SuspendingStore, World, ask
@@ -87,66 +89,56 @@ class ReadsNothingWhenBroken(SuspendingStore):
 class AnswersFirst(AsyncEnroller):
     """An enroller that answers before it saves, and is stopped before it does."""
 
-    async def _apply(self, transition: Any, request: Any, present: Any) -> Any:
-        attempt: Attempt[Any, Any] = Attempt(self._settings, transition, request)
-        attempt.decide(await self._store.load(request.user_id))
-        return present(attempt.answer())
+    async def _apply(self, verb: Verb[Any]) -> Any:
+        attempt = self._start(verb, MAX_TRIES)
+        attempt.decide(await self._store.load(verb.user_id))
+        return attempt.answer()
 
 
 class TakesFailureForSuccess(AsyncEnroller):
     """An enroller that takes a save that raised for one that was stored."""
 
-    async def _apply(self, transition: Any, request: Any, present: Any) -> Any:
-        attempt: Attempt[Any, Any] = Attempt(self._settings, transition, request)
-        while not attempt.settled:
-            with storage_errors():
-                record = await self._store.load(request.user_id)
-            if (write := attempt.decide(record)) is not None:
-                attempt.saved(await self._saved(write))
-        return present(attempt.answer())
-
-    async def _saved(self, write: Write) -> bool:
+    async def _send(self, write: Write) -> object:
         try:
-            return await self._store.save(write.record, expected=write.expected)
-        except OSError:
+            return await super()._send(write)
+        except StorageError:
             return True
 
 
 class SavesTheOldDecision(AsyncEnroller):
     """An enroller that looks up the new revision and saves again what it had decided before."""
 
-    async def _apply(self, transition: Any, request: Any, present: Any) -> Any:
-        attempt: Attempt[Any, Any] = Attempt(self._settings, transition, request)
-        write = attempt.decide(await self._store.load(request.user_id))
-        stored = write is None
-        while write is not None and not stored:
-            stored = await self._store.save(write.record, expected=write.expected)
-            found = await self._store.load(request.user_id)
-            write = Write(record=write.record, expected=found.revision if found else None)
-        return present(attempt.answer())
+    async def _apply(self, verb: Verb[Any]) -> Any:
+        attempt = self._start(verb, MAX_TRIES)
+        write = attempt.decide(await self._store.load(verb.user_id))
+        while write is not None and not await send(self._store, write):
+            found = await self._store.load(verb.user_id)
+            write = replace(write, expected=found.revision if found else None)
+        return attempt.answer()
 
 
 class SavesTwice(AsyncEnroller):
     """An enroller that writes the same state once more, under a revision of its own."""
 
-    async def _apply(self, transition: Any, request: Any, present: Any) -> Any:
-        attempt: Attempt[Any, Any] = Attempt(self._settings, transition, request)
+    async def _apply(self, verb: Verb[Any]) -> Any:
+        attempt = self._start(verb, MAX_TRIES)
+        write = None
         while not attempt.settled:
-            write = attempt.decide(await self._store.load(request.user_id))
+            write = attempt.decide(await self._store.load(verb.user_id))
             if write is not None:
-                attempt.saved(await self._store.save(write.record, expected=write.expected))
-        if write is not None:
-            again = replace(write.record, revision=self._settings.draw(16).hex())
+                attempt.saved(await send(self._store, write))
+        if write is not None and write.record is not None:
+            again = replace(write.record, revision=self._vault.draw(16).hex())
             await self._store.save(again, expected=write.record.revision)
-        return present(attempt.answer())
+        return attempt.answer()
 
 
 class RemembersTheSetup(AsyncEnroller):
     """An enroller that shows the setup out of its memory when a page is reloaded."""
 
-    shown: Shown | None = None
+    shown: Setup | None = None
 
-    async def resume(self, user_id: str, *, setup_id: str, context: Any = None) -> Shown:
+    async def resume(self, user_id: str, *, setup_id: str, context: Any = None) -> Setup:
         if self.shown is None:
             self.shown = await super().resume(user_id, setup_id=setup_id, context=context)
         return self.shown
@@ -177,20 +169,20 @@ def _wrong_and_not_counted(*_: Any) -> Decision[Any]:
     return Decision(WrongCodeError("code", 4))
 
 
-def _taken_and_not_spent(confirmed: Any, shown: Any, *_: Any) -> Judged:
-    return Judged(confirmed=confirmed, authenticator=shown[0].name)
+def _taken_and_not_spent(account: Any, shown: Any, *_: Any) -> Judged:
+    return Judged(account=account, authenticator=shown[0].name)
 
 
-def _proved_by_nothing(verb: Any, confirmed: Any, proof: Any, facts: Any) -> Any:
-    return Judged(confirmed=confirmed) if proof is None else prove(verb, confirmed, proof, facts)
+def _proved_by_nothing(self: Proving[Any], account: Any, world: Any) -> Any:
+    return Judged(account=account) if self.proof is None else _PROVE(self, account, world)
 
 
-def _opened_or_zeros(self: Settings, sealed: Any, user_id: str, name: str) -> Any:
+def _opened_or_zeros(self: Vault, sealed: Any, user_id: str, name: str) -> Any:
     opened = _OPEN(self, sealed, user_id, name)
     return Secret(bytes(20)) if isinstance(opened, UnreadableSecretError) else opened
 
 
-def _sealed_for_nobody(self: Settings, secret: Secret, user_id: str, name: str) -> Any:
+def _sealed_for_nobody(self: Vault, secret: Secret, user_id: str, name: str) -> Any:
     return _SEAL(self, secret, user_id, "")
 
 
@@ -198,8 +190,16 @@ def _a_day_from_the_last_one(self: Waits, now: int, budget: Any) -> int | None:
     return None if self.failures < budget.free_attempts else self.since + 86_400
 
 
-_OPEN: Final = Settings.open
-_SEAL: Final = Settings.seal
+def _removal_forbidden() -> Mapping[str, Mapping[Phase, transitions.Cell]]:
+    """Return a table in which removing the last authenticator leads nowhere."""
+    row = transitions.TRANSITIONS["disable"]
+    stays = replace(row[Phase.CONFIRMED], to=(Phase.CONFIRMED,))
+    return {**transitions.TRANSITIONS, "disable": {**row, Phase.CONFIRMED: stays}}
+
+
+_PROVE: Final = Proving.prove
+_OPEN: Final = Vault.open
+_SEAL: Final = Vault.seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,13 +298,23 @@ PLANTED: Final[Mapping[str, Planted]] = {
         _law("failure_is_an_error", "verdict_comes_after_its_write"),
         faults=True,
     ),
-    "retry without deciding anew": Planted(
+    "retry without deciding again": Planted(
         _as_enroller(SavesTheOldDecision),
         TWO_LOGINS,
         _law("one_code_one_success", "explains"),
     ),
+    "conflict given back at once": Planted(
+        _patched(async_enroller, "MAX_TRIES", 1),
+        TWO_LOGINS,
+        _law("failure_is_an_error", "explains"),
+    ),
+    "verb leaves the table": Planted(
+        _patched(transitions, "TRANSITIONS", _removal_forbidden()),
+        "confirmed: disable/now | status",
+        _law("failure_is_an_error"),
+    ),
     "own write not recognised": Planted(
-        _patched(Attempt, "_landed", lambda *_: False),
+        _patched(Attempt, "_has_landed", lambda *_: False),
         TWO_LOGINS,
         _law("refusal_writes_nothing", "explains"),
         faults=True,
@@ -325,23 +335,23 @@ PLANTED: Final[Mapping[str, Planted]] = {
         _law("verdict_comes_after_its_write", "wrong_code_counts_once"),
     ),
     "change without a proof": Planted(
-        _patched(transitions, "prove", _proved_by_nothing),
+        _patched(Disable, "prove", _proved_by_nothing),
         "confirmed: disable/none | status",
         _law("change_needs_a_proof"),
     ),
     "begin without a proof": Planted(
-        _patched(setups, "prove", _proved_by_nothing),
+        _patched(Begin, "prove", _proved_by_nothing),
         "confirmed: begin | status",
         _law("change_needs_a_proof"),
     ),
     "unreadable secret compared": Planted(
-        _patched(Settings, "open", _opened_or_zeros),
+        _patched(Vault, "open", _opened_or_zeros),
         "confirmed: verify/now | status",
         _law("old_secret_works_until_the_swap", "wrong_code_counts_once"),
         faults=True,
     ),
     "sealed for no place": Planted(
-        _patched(Settings, "seal", _sealed_for_nobody),
+        _patched(Vault, "seal", _sealed_for_nobody),
         "disabled: begin | status",
         _law("Happened"),
     ),

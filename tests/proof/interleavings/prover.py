@@ -1,4 +1,4 @@
-"""A prover: walks scenarios, holds each run against all laws, and tells what broke and how."""
+"""A prover: walks scenarios, holds each run against all laws, and says what broke and how."""
 
 from __future__ import annotations
 

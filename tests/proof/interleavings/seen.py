@@ -51,7 +51,7 @@ class Seen:
 
     @cached_property
     def failures(self) -> tuple[int, int, int]:
-        """Wrong codes that the account bears: in 30 days, of recovery codes, of the setup."""
+        """Wrong codes that the account has: in 30 days, of recovery codes, of the setup."""
         setup = self.setup.failures if self.setup else 0
         if self.confirmed is None:
             return 0, 0, setup
@@ -74,21 +74,21 @@ class Seen:
         )
 
     def is_fresh(self, typed: str, now: int) -> bool:
-        """Tell whether this code would be right: shown now, never before; or unspent."""
+        """Return whether this code would be right: shown now, never before; or unspent."""
         if self.confirmed is None:
             return False
         if len(typed) == RECOVERY_CODE_LENGTH:
-            place = self.recovery_place(typed)
-            return place is not None and not self.confirmed.recovery.spent[place]
+            return self.is_unspent(typed)
         shown = self.shown_by(typed, now)
         return bool(shown) and all(
             counter > self.authenticators[name].last_counter for name, counter in shown
         )
 
-    def recovery_place(self, typed: str) -> int | None:
-        """Return where in the set a recovery code stands, spent or not."""
-        assert self.confirmed is not None
-        return self.confirmed.recovery.find(USER, read_code(typed))
+    def is_unspent(self, typed: str) -> bool:
+        """Return whether a recovery code stands in the set and is not spent."""
+        recovery = self.confirmed.recovery if self.confirmed else None
+        place = recovery.find(USER, read_code(typed)) if recovery else None
+        return recovery is not None and place is not None and not recovery.spent[place]
 
 
 class Rows:
@@ -193,7 +193,7 @@ class Happened:
         return self.rows.seen(row)
 
     def accepted(self, answer: Answer) -> bool:
-        """Tell whether the code that a request typed was taken, told or not."""
+        """Return whether the code that a request typed was taken, told or not."""
         if answer.asked.code is None and not answer.asked.own:
             return False
         if not answer.raised:
@@ -202,5 +202,5 @@ class Happened:
         return bool(landed) and not any(one.counts or one.rewinds for one in landed or ())
 
     def told_wrong(self, answer: Answer) -> bool:
-        """Tell whether a request was told that its code is wrong."""
+        """Return whether a request was told that its code is wrong."""
         return answer.raised and isinstance(answer.value, (WrongCodeError, SetupExhaustedError))

@@ -5,14 +5,15 @@ another one began comes before it. Each request is run alone with the readings o
 it had and the random bytes that it draws in any order. A request that was told of a failure, so
 that its outcome is unknown, stands in the order if a write of it landed, and else does not; its
 answer then explains itself. All others must be answered as in the order, and the last row must be
-the same but for revisions, which a retry draws anew. Maintenance is a list of ids and then one
+the same but for revisions, which a retry draws again. Maintenance is a list of ids and then one
 request for each: the list, which only proposes, is the one that it had. A deletion that was
 delivered twice may stand in the order twice: it deletes whatever it finds. A call of the cipher
-that failed fails in the order, too: sealing anew is a side job that may be left undone.
+that failed fails in the order, too: sealing again is a side job that may be left undone.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, permutations, product
 from typing import Any
@@ -20,8 +21,20 @@ from typing import Any
 from otp_enroll import Confirmation, RecoveryCodes, Setup
 from proof.interleavings.invariants import Broken
 from proof.interleavings.seen import Happened
-from proof.interleavings.walker import CIPHER, FAILS, LOST, TWICE, Answer, Run, Scenario
+from proof.interleavings.walker import (
+    CIPHER,
+    FAILS,
+    LOST,
+    TWICE,
+    Answer,
+    CipherCall,
+    Run,
+    Scenario,
+)
 from proof.interleavings.world import START, Row, World, drive, enroller_over
+
+Failing = tuple[int, CipherCall] | None
+"""Whose call of the cipher fails in an order, and which."""
 
 
 def normal(value: object) -> object:
@@ -60,8 +73,8 @@ class Serial:
         self.enroller = enroller_over(self.world)
         self._scenario: Scenario | None = None
         self._outcomes: dict[object, tuple[dict[int, object], Row]] = {}
-        self._calls: dict[int, int] = {}
-        self._failing = (-1, -1)
+        self._calls: Counter[tuple[int, str, bytes]] = Counter()
+        self._failing: Failing = None
 
     def explains(self, happened: Happened) -> None:
         """Some serial order explains the answers and the last row.
@@ -87,7 +100,7 @@ class Serial:
         raise Broken("no serial order has these answers and this row")
 
     def _outcome(
-        self, run: Run, order: tuple[Answer, ...], failing: tuple[int, int]
+        self, run: Run, order: tuple[Answer, ...], failing: Failing
     ) -> tuple[dict[int, object], Row]:
         readings = {one.place: run.readings.get(one.place, []) for one in order}
         key = (
@@ -99,7 +112,7 @@ class Serial:
         )
         found = self._outcomes.get(key)
         if found is None:
-            self._failing, self._calls = failing, {}
+            self._failing, self._calls = failing, Counter()
             found = self._outcomes[key] = self._one_after_another(run, order, readings)
         return found
 
@@ -116,25 +129,26 @@ class Serial:
             answers[one.place] = normal(drive(world, asked))
         return answers, world.row
 
-    def _cipher_fails(self, _what: str) -> bool:
+    def _cipher_fails(self, what: str, about: bytes) -> bool:
         place = self.world.current
-        self._calls[place] = self._calls.get(place, 0) + 1
-        return (place, self._calls[place]) == self._failing
+        self._calls[place, what, about] += 1
+        return (place, (what, about, self._calls[place, what, about])) == self._failing
 
 
-def _failures(run: Run) -> tuple[tuple[int, int], ...]:
-    """Return which call of the cipher fails in a serial order: whose, and the how manyeth.
+def _failures(run: Run) -> tuple[Failing, ...]:
+    """Return which call of the cipher fails in a serial order.
 
-    The same one as in the run; or none, where it failed in a try that was thrown away.
+    The same one as in the run; or none, where it failed in a try that was thrown away. It is not
+    known by its number: a second try does not seal again what was drawn in the first one.
     """
-    if run.fault != CIPHER:
-        return ((-1, -1),)
+    if run.failed_call is None:
+        return (None,)
     place = next(one.place for one in run.answers if one.fault == CIPHER)
-    return (place, run.failed_call), (-1, -1)
+    return (place, run.failed_call), None
 
 
 def _is_unknown(answer: Answer) -> bool:
-    """Tell whether a failure of the store hid from the user what became of the request."""
+    """Return whether a failure of the store hid from the user what became of the request."""
     return answer.raised and answer.fault in {FAILS, LOST}
 
 

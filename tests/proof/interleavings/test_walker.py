@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import subprocess
+import sys
 from math import comb
 from typing import Any
 
 import pytest
 
+from proof.interleavings.__main__ import show
 from proof.interleavings.invariants import LAWS
 from proof.interleavings.planted import PLANTED
-from proof.interleavings.prover import Prover, read, spelt
+from proof.interleavings.prover import Prover, Violation, read, spelt
 from proof.interleavings.starts import ALL, start_of
 from proof.interleavings.walker import (
     BACK,
@@ -139,7 +144,7 @@ def test_every_law_is_broken_by_something() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_start_is_what_its_name_says(name: str) -> None:
-    """Each start is in the state that its name tells, by the library's own word."""
+    """Each start is in the state that its name says, by the library's own word."""
     world = World()
     world.reset(start_of(name).row, START)
     status = drive(world, enroller_over(world).status(USER))
@@ -165,6 +170,25 @@ def test_a_run_is_written_down_and_read_again() -> None:
         True,
         False,
     )
+
+
+def test_command_that_a_violation_names_runs_it_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is printed with a violation can be pasted into a shell, and prints the same steps."""
+    scenario = Scenario.read("confirmed: status | verify/now")
+    replay = spelt(scenario, [1, 0, 1], faults=True, ticks=False)
+    show(Violation("a_law", "What it says.", "how it broke", replay))
+    shown = capsys.readouterr().out
+    python, *arguments = shlex.split(shown.partition("  again: ")[2])
+    again = subprocess.run(  # noqa: S603  # our own program
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert python == "python"
+    assert "FAULT" in again.stdout
+    assert again.stdout in shown
 
 
 def test_path_takes_every_choice() -> None:

@@ -1,6 +1,6 @@
 """The walk: every order of the steps of some requests, depth first, each run driven by hand.
 
-A coroutine cannot be copied, so each run begins anew and follows the choices of the last one up
+A coroutine cannot be copied, so each run begins again and follows the choices of the last one up
 to the place where it branches off. What may be chosen: which request takes its next step (reads
 the clock and goes on to its first call; loads; saves; …), that the time moves on, and, once in a
 run, a fault in the place of a step.
@@ -8,6 +8,7 @@ run, a fault in the place of a step.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -37,6 +38,9 @@ _FAULTS_OF: Final[dict[str, tuple[str, ...]]] = {
     "again": (),
 }
 _FAILURES: Final = (FAILS, LOST, CIPHER)
+CipherCall = tuple[str, bytes, int]
+"""What the cipher was asked for, about what, and for the how manyeth time in one try."""
+
 _CLOCK: Final = Call("clock")
 _AGAIN: Final = Call("again")
 _READS_LATER: Final = {"clock", "list"}
@@ -139,7 +143,7 @@ class Run:
         history: Every write that landed.
         row: What is stored in the end.
         fault: What went wrong, if anything did.
-        failed_call: Which call of the cipher failed, counted within its step.
+        failed_call: Which call of the cipher failed, if one did.
     """
 
     scenario: Scenario
@@ -151,7 +155,7 @@ class Run:
     history: list[Landed]
     row: Row
     fault: str | None
-    failed_call: int
+    failed_call: CipherCall | None
 
 
 class User:
@@ -188,7 +192,8 @@ class Walker:
         self._faults = False
         self._ticks = False
         self._answer: Answer | None = None
-        self._cipher_calls = 0
+        self._cipher_calls: Counter[tuple[str, bytes]] = Counter()
+        self._failed_call: CipherCall | None = None
         world.cipher.fails = self._cipher_fails
 
     def walk(
@@ -208,10 +213,11 @@ class Walker:
                 return
 
     def run(self, scenario: Scenario, *, faults: bool = False, ticks: bool = False) -> Run:
-        """Run once, along the path; whoever met a failure asks once more, after all others."""
+        """Run once, along the path; what met a failure is asked once more, after all others."""
         start = self._start = start_of(scenario.start)
         self.world.reset(start.row, START)
         self._fault, self._faults, self._ticks = None, faults, ticks
+        self._failed_call = None
         answers, users = _seated(scenario)
         while options := self._options(users):
             what, user = options[self.path.choose(len(options)) if len(options) > 1 else 0]
@@ -232,7 +238,7 @@ class Walker:
             history=world.history,
             row=world.row,
             fault=self._fault,
-            failed_call=self._cipher_calls if self._fault == CIPHER else -1,
+            failed_call=self._failed_call,
         )
 
     def _options(self, users: list[User]) -> list[Option]:
@@ -262,8 +268,7 @@ class Walker:
         assert user.answer is not None
         assert user.call is not None
         self.world.current, self._answer = user.answer.place, user.answer
-        if self._fault != CIPHER:
-            self._cipher_calls = 0
+        self._cipher_calls.clear()
         if what is STEP:
             self._step(user, user.answer, user.call)
             return
@@ -318,12 +323,13 @@ class Walker:
             self.world.step += 1
             self._do(STEP, user)
 
-    def _cipher_fails(self, what: str) -> bool:
+    def _cipher_fails(self, what: str, about: bytes) -> bool:
         if not self._faults or self._fault is not None or self._answer is None:
             return False
-        self._cipher_calls += 1
+        self._cipher_calls[what, about] += 1
         if self.path.choose(2) == 0:
             return False
+        self._failed_call = what, about, self._cipher_calls[what, about]
         self._fault = self._answer.fault = CIPHER
         if self.log is not None:
             self.log(f"    FAULT: the cipher fails to {what}")

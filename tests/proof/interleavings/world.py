@@ -83,7 +83,8 @@ def _mask(key: bytes, context: bytes) -> tuple[bytes, int]:
 class MaskingCipher:
     """Binds what it seals to its context as a real cipher does, and is quicker.
 
-    ``fails`` is asked before each call; where it says so, the call raises.
+    ``fails`` is asked before each call, with the call and what it is about (the context, or the
+    sealed bytes where there is none); where it says so, the call raises.
     """
 
     OLD = b"o"
@@ -91,19 +92,19 @@ class MaskingCipher:
 
     def __init__(self) -> None:
         self.newest = self.NEW
-        self.fails: Callable[[str], bool] = lambda _what: False
+        self.fails: Callable[[str, bytes], bool] = lambda _what, _about: False
 
     def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
-        self._may_fail("seal")
+        self._may_fail("seal", context)
         head, mask = _mask(self.newest, context)
         return head + (int.from_bytes(plaintext, "big") ^ mask).to_bytes(20, "big")
 
     def open(self, sealed: bytes, *, context: bytes) -> bytes:
-        self._may_fail("open")
+        self._may_fail("open", context)
         return self.opened(sealed, context)
 
     def needs_reseal(self, sealed: bytes) -> bool:
-        self._may_fail("needs_reseal")
+        self._may_fail("needs_reseal", sealed)
         return sealed[:1] != self.newest
 
     @staticmethod
@@ -114,8 +115,8 @@ class MaskingCipher:
             raise ValueError("this was sealed in another context")
         return (int.from_bytes(sealed[9:], "big") ^ mask).to_bytes(20, "big")
 
-    def _may_fail(self, what: str) -> None:
-        if self.fails(what):
+    def _may_fail(self, what: str, about: bytes) -> None:
+        if self.fails(what, about):
             raise OSError("the key service is away")
 
 
@@ -150,7 +151,7 @@ class World:
         self.reset(None, START)
 
     def reset(self, row: Row, now: int) -> None:
-        """Begin anew with this row, at this time."""
+        """Begin again with this row, at this time."""
         self.row = row
         self.now = now
         self.current = 0

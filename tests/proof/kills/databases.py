@@ -65,7 +65,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _is_alive(pid: int) -> bool:
-    """Tell whether a process still runs: one that was killed stays as a zombie until waited for."""
+    """Return whether a process still runs: a killed one stays as a zombie until waited for."""
     with suppress(OSError):
         return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     return False

@@ -75,7 +75,7 @@ class Reply:
         key: The setup key that was shown.
         setup_id: The id of that setup.
         codes: The recovery codes that were shown.
-        left: How many recovery codes are left, where the answer tells.
+        left: How many recovery codes are left, where the answer says it.
         state: The same for the state.
     """
 

@@ -31,8 +31,14 @@ PATIENT: Final = Policy(
 )
 """The judge's: waits come later, so that it can ask what the workers had to wait for."""
 
-DAMAGE: Final = {"AdapterError", "CorruptRecordError", "RecordTooNewError", "UnreadableSecretError"}
-"""Errors that no flow makes: whoever gets one found a record that is damaged."""
+DAMAGE: Final = {
+    "AdapterError",
+    "CorruptRecordError",
+    "RecordTooNewError",
+    "TransitionBrokenError",
+    "UnreadableSecretError",
+}
+"""Errors that no flow makes: a caller that gets one found a damaged record, or a broken verb."""
 
 _PAST_ALL_WAITS: Final = 7200
 

@@ -53,7 +53,7 @@ class Failures:
     since: int = 0
 
     def wait(self, now: int) -> bool:
-        """Tell whether nothing is judged now."""
+        """Return whether nothing is judged now."""
         if self.count < FREE:
             return False
         doubled: int = FIRST_WAIT * 2 ** (self.count - FREE)
@@ -134,7 +134,7 @@ def _told(before: Account, after: Account, call: Call, reply: Reply) -> bool:
 
 
 def matches(key: str, typed: Typed | None, now: int) -> bool:
-    """Tell whether a code is one of this key now."""
+    """Return whether a code is one of this key now."""
     if typed is None or not typed.key or typed.key != key:
         return False
     return abs(typed.counter - now // PERIOD) <= 1

@@ -103,7 +103,7 @@ class Nest:
         return Worker(self, task)
 
     def ask(self, message: dict[str, object], *descriptors: int) -> int:
-        """Tell it something and return its answer.
+        """Send it something and return its answer.
 
         Raises:
             ConnectionError: It is gone.

@@ -40,10 +40,10 @@ class Stored:
         return self.confirmed.budgets.code.failures_in_30_days if self.confirmed else 0
 
     def is_spent(self, text: str) -> bool | None:
-        """Tell whether a recovery code is spent; ``None`` if it is not in the set."""
-        if self.confirmed is None:
+        """Return whether a recovery code is spent; ``None`` if it is not in the set."""
+        recovery = self.confirmed.recovery if self.confirmed else None
+        if recovery is None:
             return None
-        recovery = self.confirmed.recovery
         place = _find(recovery, self.confirmed_id, text)
         return None if place is None else recovery.spent[place]
 
@@ -101,7 +101,7 @@ def _key(sealed: Sealed, user: str, authenticator_id: str) -> str:
 
 
 def differences(stored: Stored, account: Account) -> list[str]:
-    """Tell where a record is another than an account that the model has."""
+    """Return where a record is another than an account that the model has."""
     record = stored.record
     state = record.state if record else "disabled"
     expires = record.setup_expires_at if record else None
@@ -142,7 +142,7 @@ def _setups(stored: Stored, account: Account) -> tuple[object, object]:
 
 
 def _spent_and_left(stored: Stored) -> tuple[int, int]:
-    if stored.confirmed is None:
+    if stored.confirmed is None or stored.confirmed.recovery is None:
         return 0, 0
     spent = stored.confirmed.recovery.spent
     return spent.count(True), spent.count(False)

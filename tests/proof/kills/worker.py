@@ -147,7 +147,7 @@ def _forked(task: Task, descriptor: int, control: socket.socket) -> int:
 
 
 if __name__ == "__main__":
-    logging.disable()  # a pool tells at length of each connection that a dead server closed
+    logging.disable()  # a pool writes at length about each connection that a dead server closed
     for module in sys.argv[2:]:
         importlib.import_module(module)
     nest(socket.socket(fileno=int(sys.argv[1])))
