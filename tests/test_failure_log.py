@@ -201,7 +201,8 @@ def assert_told_once(
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("otp_enroll", logging.ERROR)
     name = type(error).__name__
-    assert record.getMessage() == f"{name} for {about!r}, because of {cause}: {error}"
+    because = "" if cause == "nothing else" else f" (because of {cause})"
+    assert record.getMessage() == f"{name} for {about!r}: {error}{because}"
     assert (record.exc_info, record.exc_text, record.stack_info) == (None, None, None)
     assert "\n" not in record.getMessage()
     assert "text of the cause" not in caplog.text

@@ -169,3 +169,26 @@ def test_anything_is_read_or_refused(value: object) -> None:
 def test_times_are_read_as_others_write_them(written: str, read: datetime) -> None:
     """JavaScript writes a Z and Python an offset: either way it is the same time, and aware."""
     assert from_json({"at": "datetime"}, {"at": written}, "a test") == {"at": read}
+
+
+@pytest.mark.parametrize(
+    ("declared", "fact"),
+    [
+        (str, "سارا"),
+        (bool, False),
+        (datetime, AT),
+        (datetime | None, AT),
+        (int | None, None),
+        (tuple[str, ...], ("a", "b")),
+        (dict[str, str], {"ip": "::1"}),
+    ],
+)
+def test_types_are_read_as_their_names(declared: object, fact: object) -> None:
+    """A class of an app's own may be declared with types instead of their names."""
+    assert from_json({"fact": declared}, {"fact": to_json(fact)}, "a test") == {"fact": fact}
+
+
+def test_type_that_json_does_not_have_is_a_mistake() -> None:
+    """A fact of another type is a TypeError that names it, and no KeyError."""
+    with pytest.raises(TypeError, match="fact is declared as bytes"):
+        from_json({"fact": bytes}, {"fact": "x"}, "a test")

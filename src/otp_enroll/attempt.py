@@ -94,8 +94,9 @@ def log_failure(error: EnrollmentError, user_id: str | None) -> None:
     """
     name = type(error).__name__
     if isinstance(error, FailureError):
-        cause = type(error.__cause__).__name__ if error.__cause__ else "nothing else"
-        get_logger().error("%s for %r, because of %s: %s", name, user_id, cause, error)
+        cause = error.__cause__
+        because = "" if cause is None else f" (because of {type(cause).__name__})"
+        get_logger().error("%s for %r: %s%s", name, user_id, error, because)
     elif isinstance(error, StoreContentionError):
         get_logger().warning("%s for %r: %s", name, user_id, error)
 

@@ -109,9 +109,9 @@ class RefusalError(EnrollmentError):
         return kind(**from_json(_facts_of(kind), data, "a refusal"))
 
 
-def _facts_of(kind: type[RefusalError]) -> dict[str, str]:
+def _facts_of(kind: type[RefusalError]) -> dict[str, object]:
     """Return the names and type annotations of the facts, the constructor's arguments."""
-    annotations: dict[str, str] = kind.__init__.__annotations__
+    annotations: dict[str, object] = kind.__init__.__annotations__
     return {name: spelt for name, spelt in annotations.items() if name != "return"}
 
 

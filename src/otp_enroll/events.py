@@ -105,7 +105,7 @@ class Event:
             ValueError: No event has that code, or a fact is missing or of another type.
         """
         kind = by_code(with_subclasses(Event), data, "an event")
-        annotations = {field.name: str(field.type) for field in fields(kind)}
+        annotations: dict[str, object] = {field.name: field.type for field in fields(kind)}
         facts: dict[str, Any] = from_json(annotations, data, "an event")
         return kind(**facts)
 

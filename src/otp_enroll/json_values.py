@@ -23,11 +23,11 @@ def to_json(value: object) -> Json:
     return cast("Json", value)
 
 
-def from_json(annotations: Mapping[str, str], data: object, what: str) -> dict[str, object]:
+def from_json(annotations: Mapping[str, object], data: object, what: str) -> dict[str, object]:
     """Read facts by the annotations of their class, each checked; other keys are ignored.
 
     Args:
-        annotations: Type annotations by name, as the source spells them.
+        annotations: Type annotations by name: as the source spells them, or the types.
         data: What ``to_dict`` returned, perhaps on its way through JSON.
         what: What to call it in an error.
 
@@ -38,7 +38,7 @@ def from_json(annotations: Mapping[str, str], data: object, what: str) -> dict[s
     if not isinstance(data, Mapping):
         raise TypeError(f"{what} must be a mapping")
     given = cast("Mapping[str, object]", data)
-    return {name: _read(kind, given, name, what) for name, kind in annotations.items()}
+    return {name: _read(_spell(kind), given, name, what) for name, kind in annotations.items()}
 
 
 def by_code(kinds: Iterable[type[T]], data: object, what: str) -> type[T]:
@@ -65,12 +65,23 @@ def with_subclasses(kind: type[T]) -> Iterator[type[T]]:
         yield from with_subclasses(inner)
 
 
+def _spell(annotation: object) -> str:
+    """Return an annotation as our source spells it; a class of an app's own may have types."""
+    if isinstance(annotation, str):
+        return annotation
+    if type(annotation) is type:
+        return annotation.__name__
+    return str(annotation).replace("datetime.datetime", "datetime")
+
+
 def _read(kind: str, given: Mapping[str, object], name: str, what: str) -> object:
     value = given.get(name)
     optional = kind.endswith(" | None")
     if value is None and optional:
         return None
-    read = _READERS[kind.removesuffix(" | None")]
+    read = _READERS.get(kind.removesuffix(" | None"))
+    if read is None:
+        raise TypeError(f"{name} is declared as {kind}, which is not read back from JSON")
     fact = read(value)
     if fact is None:
         raise ValueError(f"{what} has no {name} that could be one")

@@ -62,24 +62,27 @@ def judge(account: Confirmed, typed: TypedCode, verb: Verb[Any], world: World) -
     """
     if typed.kind == "recovery_code":
         return _judge_recovery_code(account, typed, verb, world)
-    code = typed.reveal()
-    if all(found.parameters.digits != len(code) for found in account.authenticators):
+    length = typed.length
+    if all(found.parameters.digits != length for found in account.authenticators):
         raise MalformedCodeError("code", account.authenticators[0].parameters.digits)
     if account.budgets.code.locked:
         return _refuse_by_lock(account, verb, world)
-    return _refuse_by_wait(account, "code", verb, world) or _compare(account, code, verb, world)
+    waiting = _refuse_by_wait(account, "code", verb, world)
+    return waiting or _compare(account, typed, length, verb, world)
 
 
-def _compare(account: Confirmed, code: bytes, verb: Verb[Any], world: World) -> Judgement:
+def _compare(
+    account: Confirmed, typed: TypedCode, length: int, verb: Verb[Any], world: World
+) -> Judgement:
     secrets = world.require_keys()
     matched: dict[str, tuple[int, ...]] = {}
     for found in account.authenticators:
         window = oath.window_at(world.now, found.parameters.period, world.policy.window)
         if found.last_counter >= window.stop:
             raise ServerClockError
-        if found.parameters.digits == len(code):
+        if found.parameters.digits == length:
             matched[found.id] = oath.matching_counters(
-                secrets[found.id], found.parameters, window, code
+                secrets[found.id], found.parameters, window, typed.reveal()
             )
     shown = [found for found in account.authenticators if matched.get(found.id)]
     for found in shown:

@@ -87,7 +87,7 @@ class Verification:
             TypeError: Not a mapping.
             ValueError: A field is missing, or not of its type.
         """
-        annotations = {field.name: str(field.type) for field in fields(cls)} | {"method": "str"}
+        annotations = {field.name: field.type for field in fields(cls)} | {"method": "str"}
         found: dict[str, Any] = from_json(annotations, data, "a verification")
         if found["method"] not in METHODS:
             raise ValueError("a verification has no method that could be one")
