@@ -38,7 +38,7 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(VENV)/.types $(VENV)/.test
+types: $(VENV)/.types $(VENV)/.packages
 	$(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" pyright
 
@@ -111,12 +111,16 @@ $(VENV)/.web: $(VENV)/.demo
 	$(BIN)/python -m pip install -qq --group web
 	touch $@
 
-$(VENV)/.test: $(VENV)/.demo
+# The packages of the tests without the servers, which the type checkers need not wait for.
+$(VENV)/.packages: $(VENV)/.demo
+	$(BIN)/python -m pip install -qq --group test
+	touch $@
+
+$(VENV)/.test: $(VENV)/.packages
 	PATH="$$PATH:/usr/sbin:$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)" \
 	  tests/debian_packages.sh oathtool:oathtool zbarimg:zbar-tools rsvg-convert:librsvg2-bin \
 	  postgres:postgresql mariadbd:mariadb-server redis-server:redis-server \
 	  chromium:chromium chromium-headless-shell pdfinfo:poppler-utils
-	$(BIN)/python -m pip install -qq --group test
 	touch $@
 
 $(VENV)/.mutation: $(VENV)/.test
