@@ -176,13 +176,17 @@ def test_every_verb_of_an_awaited_view() -> None:
     asyncio.run(run())
 
 
-def test_no_verb_of_a_view_judges(shop: Shop) -> None:
-    """confirm, verify and check_key_copy are not there, nor is maintenance."""
-    with shop.transaction() as connection:
-        view = shop.view(connection)
-    for name in ("confirm", "verify", "check_key_copy", "purge_expired", "reseal", "using"):
-        assert not hasattr(view, name)
-        assert not hasattr(AsyncJoinedEnroller, name)
+@pytest.mark.parametrize(
+    ("own", "joined"), [(Enroller, JoinedEnroller), (AsyncEnroller, AsyncJoinedEnroller)]
+)
+def test_no_verb_of_a_joined_enroller_judges(own: type, joined: type) -> None:
+    """It has all that an enroller has, but for what judges or compares, and for maintenance."""
+    names, others = (
+        {name for name in dir(kind) if not name.startswith("_")} for kind in (own, joined)
+    )
+    judging = {"confirm", "verify", "check_key_copy"}
+    assert names - others == judging | {"purge_expired", "reseal", "using"}
+    assert others - names == {"events", "deliver_events"}
 
 
 @pytest.mark.requirement("R-52")
