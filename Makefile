@@ -46,7 +46,7 @@ docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 	@echo "docs/_build/index.html"
 
-# The readers of typed text, URIs, keys and documents on strange input, until somebody is content.
+# The readers of typed text, URIs, keys and documents on strange input, until interrupted.
 fuzz: $(VENV)/.test
 	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -n 2 tests/proof/test_fuzz.py
 

@@ -30,7 +30,7 @@ def assert_nothing_broke(tally: Tally) -> None:
 
 
 def test_every_verb_is_walked() -> None:
-    """Each verb of the table stands in the long form, in the short one, and in the law of writes."""
+    """Each verb of the table stands in the long form, the short one, and the law of writes."""
     assert {asked.verb for asked in REQUESTS.values()} == set(TRANSITIONS)
     assert {REQUESTS[name].verb for name in BASE} == set(TRANSITIONS)
     assert {REQUESTS[name].verb for name in VERBS} == set(TRANSITIONS)
