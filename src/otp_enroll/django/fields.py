@@ -1,6 +1,6 @@
 """Columns that the database compares byte for byte: no case folded, no trailing space ignored.
 
-Under MariaDB's default collation ``Alice``, ``alicé`` and ``alice `` are one id, and the second
+Under MariaDB's default collation ``Alice``, ``alicé`` and "alice " are one id, and the second
 account could not enrol, or would be asked for the codes of the first.
 """
 

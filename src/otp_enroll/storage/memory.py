@@ -63,11 +63,7 @@ class MemoryStore:
     ) -> list[str]:
         """Return ids in ascending order of their code points.
 
-        Args:
-            state: Only records of this state.
-            setup_expired_before: Only records whose setup expires before this Unix second.
-            after: Only ids that come after this one.
-            limit: How many at most.
+        The arguments are those of ``ListingStore.user_ids``.
         """
         with self._lock:  # a dict that changes while it is walked raises
             records = sorted(self._records.items())

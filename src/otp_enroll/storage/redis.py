@@ -264,11 +264,7 @@ class RedisStore:
 
         Redis keeps no order, so each call scans every key of the database: for maintenance.
 
-        Args:
-            state: Only records of this state.
-            setup_expired_before: Only records whose setup expires before this Unix second.
-            after: Only ids that come after this one.
-            limit: How many at most.
+        The arguments are those of ``ListingStore.user_ids``.
 
         Raises:
             StorageError: Redis failed.

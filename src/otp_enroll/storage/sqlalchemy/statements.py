@@ -80,12 +80,6 @@ class Statements:
 
         Keyset and not OFFSET: rows that come and go meanwhile would shift the pages, and an
         account would be passed over.
-
-        Args:
-            state: Only records of this state.
-            setup_expired_before: Only records whose setup expires before this Unix second.
-            after: Only ids that come after this one.
-            limit: How many at most.
         """
         wanted = select(self._user_id).order_by(self._user_id).limit(limit)
         if state is not None:

@@ -124,11 +124,7 @@ class SQLAlchemyStore:
     ) -> Sequence[str]:
         """Return ids in ascending order of their UTF-8 bytes.
 
-        Args:
-            state: Only records of this state.
-            setup_expired_before: Only records whose setup expires before this Unix second.
-            after: Only ids that come after this one.
-            limit: How many at most.
+        The arguments are those of ``ListingStore.user_ids``.
 
         Raises:
             StorageError: In own mode: the database failed.

@@ -1,6 +1,6 @@
 """The table, and the type of its texts, which every database compares byte for byte.
 
-Under MariaDB's default collation ``Alice``, ``alicé`` and ``alice `` are one id: the second of
+Under MariaDB's default collation ``Alice``, ``alicé`` and "alice " are one id: the second of
 them would be asked for the codes of the first.
 """
 
