@@ -50,7 +50,7 @@ class AESGCMKeyRing(NotPickled):
     Args:
         keys: Key ids (1 to 64 ASCII characters) and keys of 32 bytes; the first one seals.
         accept_unencrypted: Also open what ``Unencrypted`` stored, until it is re-sealed. Off by
-            default: anyone who can write to the table could else plant a secret of his own.
+            default, or anyone who can write to the table could plant a secret of their own.
 
     Raises:
         TypeError: A key that is not bytes, or an id that is not text.
@@ -99,8 +99,8 @@ class AESGCMKeyRing(NotPickled):
             context: What it was sealed with.
 
         Raises:
-            KeyError: The ring does not have that key. It is no wrong code, and nobody is to be
-                blamed for one: put the key back.
+            KeyError: The ring does not have that key. Put it back; for the user it is no wrong
+                code, and costs no try.
             ValueError: No ring sealed this.
             cryptography.exceptions.InvalidTag: Another context, another key, or damage.
         """

@@ -5,8 +5,8 @@ readers may touch it (``min_reader``). Older ones are upgraded when read and wri
 next save; keys that we do not know are carried along as long as the object they stand in. So two
 versions can serve one table side by side while an app is rolled out, or rolled back.
 
-What is read is believed in nothing: a row that somebody edited, a restored backup or a failing
-disk is a ``CorruptRecordError``, and never an account without a second factor.
+Nothing that is read is taken on trust: what an editor by hand, a half-restored backup or a failing
+disk leaves is a ``CorruptRecordError``, and never an account without a second factor.
 """
 
 from __future__ import annotations
@@ -76,8 +76,7 @@ class Envelope:
     def remembers(self, revision: str) -> bool:
         """Return whether a revision was stored here and was replaced since.
 
-        A revision that is not remembered may have been stored long ago: this says yes for sure,
-        and no only of the last eight.
+        Yes is certain; no is said of the last eight alone, since older ones are forgotten.
         """
         return revision[:TRAIL_CHARACTERS] in self.trail
 

@@ -296,7 +296,7 @@ def _recovery_set(*, digests: bytes, spent: tuple[bool, ...] | None, **rest: Any
 
 
 def _confirmed(*, authenticators: tuple[Authenticator, ...], **rest: Any) -> Confirmed:  # noqa: ANN401  # as Confirmed
-    if len({found.name for found in authenticators}) < max(len(authenticators), 1):  # none: no OTP
+    if len({found.name for found in authenticators}) < max(len(authenticators), 1):
         raise MisfitError("is empty or names one twice").inside(".authenticators")
     return Confirmed(authenticators=authenticators, **rest)
 

@@ -13,9 +13,9 @@ from otp_enroll.storage.protocol import StoredEnrollment
 class MemoryStore:
     """Enrollments in a dict. For tests only: no other process sees it, and it forgets.
 
-    A code that was spent before a restart is good again after it, each worker of a server has
-    accounts and wrong tries of its own, and a fork takes a copy along: limits that hold in one
-    process only are no limits (RFC 4226 §7.3).
+    After a restart nobody has a second factor, each worker of a server has accounts and wrong
+    tries of its own, and a fork takes a copy along: limits that hold in one process only are no
+    limits (RFC 4226 §7.3).
 
     Safe to use from several threads.
     """

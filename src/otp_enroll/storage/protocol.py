@@ -108,8 +108,7 @@ class EnrollmentStore(Protocol):
         (CWE-367), and it is no upsert: that would overwrite the winner of a race.
 
         Returns:
-            ``True`` stored, ``False`` refused. Anything else raises, and a caller that forgets
-            to look has stored nothing.
+            ``True`` stored, ``False`` refused. Anything else raises.
         """
         ...
 
@@ -189,8 +188,8 @@ class SecretCipher(Protocol):
     """Seals and opens secrets. Local and quick: a key service wraps the keys at start-up.
 
     ``context`` binds a ciphertext to its user and authenticator: opening it elsewhere fails.
-    A cipher that leaves it out lets who can write to the table give one account's secret to
-    another. What a cipher raises is an ``UnreadableSecretError``, never a wrong code.
+    A cipher that leaves it out lets anyone who can write to the table give one account's secret
+    to another. What a cipher raises is an ``UnreadableSecretError``, never a wrong code.
     """
 
     def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
@@ -274,8 +273,8 @@ def check_store(store: object, *, joined: bool, awaited: bool) -> None:
     """
     require_methods(store, "store", ("load", "save", "delete"))
     found: object = getattr(store, "joined", None)
-    # Exactly a bool: a missing attribute or a mock would count as "commits by itself", and then
-    # wrong codes would be counted in a transaction that the app rolls back.
+    # Exactly a bool: a missing attribute would count as "commits by itself", and then wrong codes
+    # would be counted in a transaction that the app rolls back.
     if not isinstance(found, bool):
         raise TypeError("the store has no attribute joined that is True or False")
     if found and not joined:

@@ -15,8 +15,8 @@ class AccountLocks(Generic[LockT]):
     """One call at a time for one account, in this process.
 
     A pool is not fair: without this, a crowd that guesses at one account would hold all its
-    connections, and everybody else's logins would wait for one. It makes nothing correct that
-    was not: what decides a race is the database's comparison, between processes too.
+    connections, and everybody else's logins would wait for one. Nothing rests on it that must be
+    right: what decides a race is the database's comparison, between processes too.
 
     Args:
         make: ``threading.Lock`` or ``asyncio.Lock``; one is made for each account in use.

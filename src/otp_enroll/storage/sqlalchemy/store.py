@@ -1,6 +1,6 @@
 """The stores, both flavours side by side.
 
-Side by side so that a difference shows: what is more than ``await`` is one that the flavour needs.
+Side by side, so that they can be compared: where they differ in more than ``await``, they must.
 """
 
 from __future__ import annotations
