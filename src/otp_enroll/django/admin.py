@@ -175,7 +175,7 @@ class EnrollmentAdmin(ModelAdmin):
     def _answer(self, request: HttpRequest, row: Enrollment, act: Act) -> HttpResponse:
         """Ask for the reason, or do the act and say so.
 
-        A refusal leaves the form as it was, with the sentence beside it; nothing has changed.
+        A refusal, or a failure, is shown beside the form, and nothing is logged as done.
         """
         form = ReasonForm(request.POST if request.method == "POST" else None)
         context = {

@@ -182,8 +182,8 @@ class DjangoStore(_Store):
 
     A call is one statement, on an alias of the store's own: a further entry of ``DATABASES`` for
     the same database. On an alias on which a transaction runs it raises ``StorageError`` and
-    reads nothing, so that no code is judged there. In tests, ``TestCase`` wraps every alias in a
-    transaction: use ``TransactionTestCase``, or a ``MemoryStore``.
+    reads nothing, so that no code is judged there. Django's ``TestCase`` runs each test in a
+    transaction: there, use ``TransactionTestCase`` or a ``MemoryStore``.
 
     Safe to use from several threads, as Django's connections are.
 
