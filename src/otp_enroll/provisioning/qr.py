@@ -126,7 +126,7 @@ class QRCode(NotPickled):
             scale: Pixels per module, 4 to 40; fewer are hard to scan.
 
         Returns:
-            The file, for mail clients and native apps that show no SVG.
+            The file, for native apps and pages that show no SVG. Never send it by mail.
 
         Raises:
             TypeError: Not an int.
