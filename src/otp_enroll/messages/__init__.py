@@ -34,7 +34,7 @@ def text(
     """Say in a few sentences what happened, what to do next, and what was not lost.
 
     An event is worded for the owner of the account, with what to do if it was a stranger
-    (SP 800-63B-4 §4.1.2.1). A class of your own has the text of the nearest class above it that
+    (SP 800-63B-4 §4.6). A class of your own has the text of the nearest class above it that
     has one.
 
     Args:

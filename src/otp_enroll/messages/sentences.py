@@ -18,7 +18,7 @@ from otp_enroll.core.states import DEFAULT_NAME
 from otp_enroll.messages.catalogue import Value
 from otp_enroll.provisioning.uri import ProvisioningWarning
 
-# SP 800-63B-4 §4.1.2.1: a notice says what to do if the subscriber did not do it.
+# A notice says what to do if it was somebody else (SP 800-63B-4 §4.6).
 _STRANGER_HAS_MORE: Final = (
     events.SetupBegun,
     events.SetupResumed,
