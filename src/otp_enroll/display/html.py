@@ -76,8 +76,8 @@ def any_direction(name: str) -> Html:
 def left_to_right(text: str) -> Html:
     """Write a key, a code or a sheet number: left to right in every language.
 
-    In a right-to-left paragraph ``2345 ABCD EFGH`` is shown as ``ABCD EFGH 2345``, and who copies
-    that by hand has a paper that restores nothing (UAX #9).
+    In a right-to-left paragraph ``2345 ABCD EFGH`` is shown as ``ABCD EFGH 2345`` (UAX #9), and a
+    paper on which that is copied by hand restores nothing.
     """
     return element("bdi", text, dir="ltr")
 
@@ -145,7 +145,7 @@ def document(article: Html, *, title: str, locale: str, direction: str) -> Html:
         direction: ``"ltr"`` or ``"rtl"``.
     """
     head = element("head", _lines(_METADATA, element("title", title), element("style", STYLE)))
-    # The style stands in the page: a sheet that is saved or mailed must not lose it.
+    # The style stands in the page: a sheet that is saved must not lose it.
     body = element("body", _lines(element("main", _lines(article))), class_="otp-page")
     whole = element("html", _lines(head, body), lang=locale, dir=direction)
     return join([Html("<!DOCTYPE html>"), whole, ""], "\n")

@@ -47,7 +47,7 @@ And let it be one field: six boxes break paste and autofill, and a page on which
 typed by hand does not conform.
 """
 
-# The digits of Base32; 0, 1, 8 and 9 are none, because they look like letters (RFC 4648 §6).
+# The digits of Base32 (RFC 4648 §6), which leaves out those that look like letters.
 _DIGIT_NAMES: Final = {
     digit: f"digit {name}"
     for digit, name in zip("234567", ["two", "three", "four", "five", "six", "seven"], strict=True)
@@ -146,8 +146,8 @@ class Setup(NotPickled):
     def account_name(self) -> str:
         """The account's name as the app shows it; a replacement has a number behind it.
 
-        Google Authenticator replaces an entry of the same name as soon as it scans, when the new
-        secret is not confirmed yet: both would be lost if the user then stopped.
+        Google Authenticator replaces an entry of the same name as soon as it scans. If the user
+        then stopped, the phone would have the secret that is not confirmed, and lost the other.
         """
         return self._shown.setup.account_name
 

@@ -107,7 +107,7 @@ class Sheet(NotPickled, ABC):
     def text(self) -> str:
         """Write plain text. In a right-to-left language keys and codes stand in LRI … PDI.
 
-        For people without a printer, and for the notes of a password manager.
+        For people without a printer at hand, who copy it.
         """
         details = (f"{label}: {self._isolate(value)}" for label, value in self._details())
         number = f"{self._say('number')}: {self._isolate_ltr(self.number)}"
