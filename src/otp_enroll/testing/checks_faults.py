@@ -40,7 +40,7 @@ async def load_sees_what_others_committed(kit: Kit) -> None:
 @must("39")
 async def data_outlives_the_handle(kit: Kit) -> None:
     """What was saved is there after its handle is closed."""
-    # Replay and wrong codes must be remembered across restarts (RFC 4226 §7.3).
+    # Spent and wrong codes must outlast the session (RFC 4226 §7.3), and so the process.
     async with Kit(kit.inputs, kit.names) as before:
         record = await before.created(await before.open())
     require_same(await (await kit.open()).load(record.user_id), record, "after its handle closed")
