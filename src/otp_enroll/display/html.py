@@ -1,7 +1,8 @@
 """How a sheet looks: its style, and the few HTML elements that it is made of.
 
 No element has a style attribute, a script or an address: a Content-Security-Policy that allows
-``STYLE_SOURCE`` alone shows a sheet whole.
+``STYLE_SOURCE`` alone shows a sheet whole. A page that holds a key is the last one that should
+need a policy relaxed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ STYLE_SOURCE: Final = "'sha256-{}'".format(
 The element must hold exactly that text, as the one in ``html`` does.
 """
 
+# What a browser does by itself: search engines that find a published sheet drop it, a link sends
+# no address along, and phones turn no digits of a key into a number to call.
 _METADATA: Final = Html("""\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -45,6 +48,11 @@ def element(tag: str, *inner: Html | str, **attributes: str) -> Html:
     """Write an element. A ``str`` that is no ``Html`` is text: it is escaped here, and only here.
 
     An underscore stands for a hyphen, and at the end of a name for nothing (``class_``).
+
+    Args:
+        tag: The name of the element; of ours, never of a caller's choosing.
+        inner: What it holds, text and elements.
+        attributes: Their values are text, and escaped.
     """
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
@@ -58,17 +66,27 @@ def _escape(text: Html | str) -> Html:
 
 
 def any_direction(name: str) -> Html:
-    """Write a name that somebody chose: its direction is its own."""
+    """Write a name that somebody chose: its direction is its own.
+
+    Without ``bdi`` a Persian issuer in an English line would turn the number behind it around.
+    """
     return element("bdi", name)
 
 
 def left_to_right(text: str) -> Html:
-    """Write a key, a code or a sheet number: left to right in every language."""
+    """Write a key, a code or a sheet number: left to right in every language.
+
+    In a right-to-left paragraph ``2345 ABCD EFGH`` is shown as ``ABCD EFGH 2345`` (UAX #9), and a
+    paper on which that is copied by hand restores nothing.
+    """
     return element("bdi", text, dir="ltr")
 
 
 def in_groups(groups: Iterable[str]) -> Html:
-    """Write a key in groups, with spaces between them, as check_key_copy takes it."""
+    """Write a key in groups, with spaces between them, as check_key_copy takes it.
+
+    Real spaces, so that they are copied along; not dashes, which some apps refuse in a key.
+    """
     spans = join((element("span", group) for group in groups), " ")
     return element("bdi", spans, class_="otp-groups", dir="ltr")
 
@@ -77,7 +95,15 @@ def section(heading: str, title: str, rows: Iterable[tuple[str, str]], **attribu
     """Write a heading and a list of (mark, sentence).
 
     The marks are text, because a mark of CSS knows fewer languages than a catalogue.
+
+    Args:
+        heading: Which element the heading is: ``"h2"``, ``"h3"``.
+        title: What it says.
+        rows: Marks and sentences.
+        attributes: Of the section.
     """
+    # Screen readers pass over the marks. ``role="list"`` is for Safari, which takes a list whose
+    # marks are styled away for none.
     items = (
         element("li", element("span", mark, aria_hidden="true"), element("p", text))
         for mark, text in rows
@@ -97,7 +123,11 @@ def advice(heading: str, *sections: tuple[str, Iterable[tuple[str, str]]]) -> Ht
 
 
 def pairs(labelled: Iterable[tuple[str, str]]) -> Html:
-    """Write labels with their values."""
+    """Write labels with their values.
+
+    Args:
+        labelled: Labels of ours, and values that users may have chosen.
+    """
     written = (
         element("div", element("dt", label), element("dd", any_direction(value)))
         for label, value in labelled
@@ -106,8 +136,16 @@ def pairs(labelled: Iterable[tuple[str, str]]) -> Html:
 
 
 def document(article: Html, *, title: str, locale: str, direction: str) -> Html:
-    """Write a whole page around a sheet. It fetches nothing and runs nothing."""
+    """Write a whole page around a sheet. It fetches nothing and runs nothing.
+
+    Args:
+        article: The sheet.
+        title: Of the window, and of the file if somebody prints to one: it holds no secret.
+        locale: The language, for ``lang``.
+        direction: ``"ltr"`` or ``"rtl"``.
+    """
     head = element("head", _lines(_METADATA, element("title", title), element("style", STYLE)))
+    # The style stands in the page: a sheet that is saved must not lose it.
     body = element("body", _lines(element("main", _lines(article))), class_="otp-page")
     whole = element("html", _lines(head, body), lang=locale, dir=direction)
     return join([Html("<!DOCTYPE html>"), whole, ""], "\n")

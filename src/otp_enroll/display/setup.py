@@ -1,7 +1,8 @@
 """What is shown once: Setup, Confirmation, RecoveryCodes.
 
 ``uri``, ``key``, ``id`` and the codes are plain text, because pages render them: the one
-deliberate way out. They are properties of slotted classes, no field, repr or pickle has them.
+deliberate way out. They are properties of slotted classes, no field, repr or pickle has them:
+``dataclasses.asdict`` prints a field whose repr is switched off, and error reporters use it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from otp_enroll.provisioning.qr import QRCode
 
 
+# Not type="number": it drops leading zeros, takes "1e5", and has arrows to count a code up.
 CODE_FIELD: Final[Mapping[str, str]] = MappingProxyType(
     {
         "type": "text",
@@ -41,8 +43,11 @@ CODE_FIELD: Final[Mapping[str, str]] = MappingProxyType(
 """Attributes of the input for a code, so that it can be pasted and autofilled (WCAG 2.2, 3.3.8).
 
 Add no ``maxlength`` below 16 and no ASCII ``pattern``: people type spaces and their own digits.
+And let it be one field: six boxes break paste and autofill, and a page on which a code must be
+typed by hand does not conform.
 """
 
+# The digits of Base32 (RFC 4648 §6), which leaves out those that look like letters.
 _DIGIT_NAMES: Final = {
     digit: f"digit {name}"
     for digit, name in zip("234567", ["two", "three", "four", "five", "six", "seven"], strict=True)
@@ -50,7 +55,13 @@ _DIGIT_NAMES: Final = {
 
 
 def spoken(key: str) -> str:
-    """Spell a setup key for a screen reader: ``"J, B, S, W; Y, digit three, D, P"``."""
+    """Spell a setup key for a screen reader: ``"J, B, S, W; Y, digit three, D, P"``.
+
+    A synthesiser reads ``JBSWY3DP`` as a word, and "B 3" and "B, C" alike.
+
+    Args:
+        key: Base32 without spaces.
+    """
     return "; ".join(
         ", ".join(_DIGIT_NAMES.get(letter, letter) for letter in group) for group in grouped(key)
     )
@@ -60,14 +71,15 @@ class KeyGroups(NotPickled, Sequence[str]):
     """A setup key in groups of four characters, as people write it down.
 
     ``str`` gives the groups with spaces between them, for the page; ``repr`` shows none. Compares
-    equal to a tuple of the same groups.
+    equal to a tuple of the same groups. Spaces and not dashes, which some apps refuse when the
+    key is pasted into them.
     """
 
     __slots__ = ("_groups",)
     __hash__: ClassVar[None]  # type: ignore[assignment]  # a hash in a log would identify the key
 
     def __init__(self, groups: tuple[str, ...]) -> None:
-        self._groups = groups
+        self._groups = groups  # not a tuple itself: a subclass would show them in its repr
 
     def __repr__(self) -> str:
         return f"KeyGroups({len(self)} groups)"
@@ -93,7 +105,9 @@ class Setup(NotPickled):
     """A pending setup, as its holder may see it until it is confirmed.
 
     Render it in the response to the POST that began it, or after ``resume``; send the response
-    with ``Cache-Control: no-store``, and log nothing of it.
+    with ``Cache-Control: no-store`` (CWE-525), and log nothing of it. A reload shows the same key
+    by ``resume``: a page that begins again at each reload leaves users with an app that shows
+    the codes of a secret which is gone.
     """
 
     __slots__ = ("_shown", "_uri")
@@ -107,7 +121,10 @@ class Setup(NotPickled):
 
     @property
     def id(self) -> str:
-        """The setup id: keep it in the web session, and in the form."""
+        """The setup id: keep it in the web session, and in the form.
+
+        With it ``resume`` shows the key, so it is a secret while the setup lives.
+        """
         return self._shown.setup_id.text
 
     @property
@@ -127,13 +144,20 @@ class Setup(NotPickled):
 
     @property
     def account_name(self) -> str:
-        """The account's name as the app shows it; a replacement has a number behind it."""
+        """The account's name as the app shows it; a replacement has a number behind it.
+
+        Google Authenticator replaces an entry of the same name as soon as it scans. If the user
+        then stopped, the phone would have the secret that is not confirmed, and lost the other.
+        """
         return self._shown.setup.account_name
 
     @property
     def uri(self) -> str:
-        """The provisioning URI, which also works as a link to an app on the same phone."""
-        if self._uri is None:
+        """The provisioning URI, which also works as a link to an app on the same phone.
+
+        A secret: never in a query, a redirect, a log or the name of a file (CWE-598).
+        """
+        if self._uri is None:  # a page asks for it two or three times
             setup = self._shown.setup
             self._uri = provisioning_uri.build_from_clean(
                 self._shown.secret,
@@ -145,7 +169,7 @@ class Setup(NotPickled):
 
     @property
     def key(self) -> str:
-        """The setup key to copy: Base32 without spaces."""
+        """The setup key to copy: Base32 without spaces or padding (RFC 4648 §6)."""
         return self._shown.secret.base32
 
     @property
@@ -155,12 +179,15 @@ class Setup(NotPickled):
 
     @property
     def key_spoken(self) -> str:
-        """The setup key for a screen reader."""
+        """The setup key for a screen reader, in English; see ``spoken``."""
         return spoken(self.key)
 
     @property
     def check_word(self) -> str:
-        """Four characters to compare with those on a paper copy."""
+        """Four characters to compare with those on a paper copy: 20 bits of a digest.
+
+        They show a slip of the pen. They are no code, and say nothing that helps to guess one.
+        """
         return self._shown.secret.check_word
 
     @property
@@ -180,13 +207,16 @@ class Setup(NotPickled):
             locale: The language.
             private: Leave out the account name, and the QR code, which contains it.
             catalogues: Where the app keeps message catalogues of its own.
+
+        Raises:
+            TypeError: A wrong type.
         """
         # Sheets bring the message catalogues along, which most requests have no use for.
         from otp_enroll.display.sheet import BackupSheet  # noqa: PLC0415
 
         return BackupSheet(
             self._shown,
-            lambda: self.qr,
+            lambda: self.qr,  # drawn if the sheet is written as HTML, not as text
             locale=locale,
             private=private,
             catalogues=catalogues,
@@ -199,7 +229,10 @@ class Setup(NotPickled):
 
     @property
     def warnings(self) -> tuple[provisioning_uri.ProvisioningWarning, ...]:
-        """What may go wrong in some authenticator apps."""
+        """What may go wrong in some authenticator apps.
+
+        Show them before the QR code: some apps overwrite an entry as soon as they scan.
+        """
         setup = self._shown.setup
         return provisioning_uri.warnings_for(
             self.uri,
@@ -211,7 +244,12 @@ class Setup(NotPickled):
 
 
 class RecoveryCodes(NotPickled, Sequence[str]):
-    """A new set of recovery codes, in groups of four. They are never shown again."""
+    """A new set of recovery codes, in groups of four. They are never shown again.
+
+    The store keeps digests of them. A page that loses this answer cannot ask for it again: it
+    offers to make a new set. As a sequence it gives text for the page; it is no list, so that
+    neither ``repr`` nor a pickle holds the codes.
+    """
 
     __slots__ = ("_shown",)
 
@@ -229,9 +267,10 @@ class RecoveryCodes(NotPickled, Sequence[str]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[str]: ...
     def __getitem__(self, index: int | slice) -> str | Sequence[str]:
-        return tuple(self)[index]
+        return tuple(self)[index]  # grouped at each look: no copy of the codes is kept here
 
     def __iter__(self) -> Iterator[str]:
+        # Dashes here, unlike in keys: no app is involved, and our own field reads them.
         return ("-".join(grouped(code)) for code in self._shown.codes.canonical())
 
     def sheet(
@@ -243,6 +282,9 @@ class RecoveryCodes(NotPickled, Sequence[str]):
             locale: The language.
             private: Leave out the account name.
             catalogues: Where the app keeps message catalogues of its own.
+
+        Raises:
+            TypeError: A wrong type.
         """
         from otp_enroll.display.sheet import RecoverySheet  # noqa: PLC0415  # as in Setup.sheet
 
@@ -274,5 +316,6 @@ class Confirmation:
             authenticator=done.authenticator,
             replaced=done.replaced,
             removed=done.removed,
+            # ``None`` and not an empty set: a page must not print a sheet without codes.
             recovery_codes=None if done.codes is None else RecoveryCodes(done.codes),
         )

@@ -2,6 +2,8 @@
 
 A sheet is made in memory and handed to the app; the library writes it to no file and sends it
 nowhere. Its words come from the message catalogues, and its advice on recovery from the policy.
+In every language keys, codes and numbers of sheets are ASCII from left to right: they are typed
+into apps, or read out to somebody, that know no other digits.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ MAX_LARGE_CODES: Final = 12
 """More recovery codes are set smaller, in two columns."""
 
 GROUPS_PER_LINE: Final = 4
+"""Groups of a key in a line of plain text: 16 characters, of which two lines are a usual key."""
 
 
 class BackupSheet(Sheet):
@@ -53,6 +56,13 @@ class BackupSheet(Sheet):
 
     ``private`` leaves out the account name, and with it the QR code, which contains it: the finder
     of such a paper learns the key and the service, but not whose it is.
+
+    Args:
+        shown: The setup, as its holder may see it.
+        draw: Draws the QR code, if it is wanted.
+        locale: The language.
+        private: Whether the paper is to say nothing of whose it is.
+        catalogues: Where the app keeps message catalogues of its own.
     """
 
     __slots__ = ("_draw", "_of")
@@ -68,6 +78,8 @@ class BackupSheet(Sheet):
     ) -> None:
         super().__init__(
             shown,
+            # The same for each printing of one key, and another for the next: so that an old
+            # paper is known for one. It says nothing of the key itself.
             number=sheet_number("key", shown.setup.authenticator_id.encode()),
             issuer=shown.setup.issuer,
             account_name=None if private else shown.setup.account_name,
@@ -75,7 +87,7 @@ class BackupSheet(Sheet):
             catalogues=catalogues,
         )
         self._of = shown
-        self._draw = None if private else draw
+        self._draw = None if private else draw  # the account name stands in its URI
 
     @property
     def _title(self) -> str:
@@ -86,6 +98,7 @@ class BackupSheet(Sheet):
         return len(self._of.secret.base32) > MAX_LARGE_KEY
 
     def _details(self) -> Rows:
+        # All that a new phone must be given by hand, though most of it is what apps assume.
         setup = self._of.setup
         named = setup.name != DEFAULT_NAME  # nobody chose that one, so it says nothing
         return [
@@ -103,6 +116,10 @@ class BackupSheet(Sheet):
             yield [title, *write_rows(rows)]
 
     def _key_text(self) -> Sequence[str]:
+        """Write the key twice: in groups to read, and in one piece to copy.
+
+        The second has no marks around it: an isolate that is copied along is no Base32.
+        """
         secret = self._of.secret
         groups = secret.groups
         lines = (groups[n : n + GROUPS_PER_LINE] for n in range(0, len(groups), GROUPS_PER_LINE))
@@ -117,6 +134,7 @@ class BackupSheet(Sheet):
 
     def _html_parts(self, heading: str) -> Iterator[Html]:
         yield element("div", *self._picture(), self._key_html(heading), class_="otp-secret")
+        # Advice to scan a code that is not there would be found out years later.
         lost = self._lost("lost_scan" if self._draw else "lost_type")
         yield page.advice(heading, lost, self._care())
 
@@ -137,6 +155,7 @@ class BackupSheet(Sheet):
         if self._draw is None:
             return
         code = self._draw()
+        # In millimetres, because a printer scales pixels as it likes.
         svg = code.svg(
             description=self._say("qr_is", issuer=self._issuer),
             module_mm=max(MIN_MODULE_MM, USUAL_SIDE_MM / code.modules),
@@ -156,7 +175,14 @@ class RecoverySheet(Sheet):
     """A set of recovery codes on paper, to be crossed out. ``RecoveryCodes.sheet`` makes it.
 
     The account name stands on it only after a confirm, where the library knows it, and never
-    with ``private``.
+    with ``private``. It holds no key: who finds it needs the password as well, and each code
+    works once.
+
+    Args:
+        shown: The codes, as their owner may see them once.
+        locale: The language.
+        private: Whether the paper is to say nothing of whose it is.
+        catalogues: Where the app keeps message catalogues of its own.
     """
 
     __slots__ = ("_codes",)
@@ -186,6 +212,7 @@ class RecoverySheet(Sheet):
         return self._account()
 
     def _number_codes(self) -> Iterator[tuple[str, str]]:
+        """Yield each code with its number, which is no part of it and in the language's digits."""
         for n, code in enumerate(self._codes.canonical(), start=1):
             yield self._catalogue.number(n), "-".join(grouped(code))
 
@@ -204,6 +231,7 @@ class RecoverySheet(Sheet):
             )
             for n, code in self._number_codes()
         )
+        # With a box to tick beside each, so that it shows how many are left.
         codes = element("ol", join(rows, "\n"), class_="otp-codes", role="list")
         advice = page.advice(heading, self._use(), self._care())
         yield element("div", codes, advice, class_="otp-secret")

@@ -1,4 +1,8 @@
-"""What the two sheets share: the head, the advice, and the forms HTML and plain text."""
+"""What the two sheets share: the head, the advice, and the forms HTML and plain text.
+
+A sheet is for somebody who has lost a phone, years later: it must say what it is for, whether it
+is still the current one, and what to do with it, without the app that printed it.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +27,13 @@ from otp_enroll.messages.catalogue import (
 from otp_enroll.provisioning.markup import Html
 
 CHARACTERS_PER_LINE: Final = 76
-"""The longest line of plain text."""
+"""The longest line of plain text: what a mail, a terminal and a page of type show whole."""
 
 MAX_LARGE_NAME: Final = 24
 """Characters; a longer issuer is set smaller."""
 
 LEFT_TO_RIGHT_ISOLATE: Final = "\u2066"
+"""What stands before a key in a line of a right-to-left language (UAX #9)."""
 
 Rows = Sequence[tuple[str, str]]
 """Marks or labels, each with its text."""
@@ -38,7 +43,19 @@ Advice = tuple[str, Rows]
 
 
 class Sheet(NotPickled, ABC):
-    """A paper copy, made in memory for the app to serve."""
+    """A paper copy, made in memory for the app to serve.
+
+    It is as secret as what is on it: serve it with ``Cache-Control: no-store``, in the answer to
+    a request of its owner. It is not pickled, so no queue or cache keeps one by accident.
+
+    Args:
+        shown: What stands on it.
+        number: The number by which a later reader knows which of two papers is the current one.
+        issuer: The service.
+        account_name: Whose it is, or ``None`` to leave it out.
+        locale: The language.
+        catalogues: Where the app keeps message catalogues of its own.
+    """
 
     __slots__ = ("_account_name", "_catalogue", "_catalogues", "_issuer", "_shown", "number")
 
@@ -58,7 +75,7 @@ class Sheet(NotPickled, ABC):
         self._catalogues = catalogues
         self._issuer = issuer
         self._account_name = account_name
-        self._shown = shown
+        self._shown = shown  # with its policy: the advice is that of the day it was printed
 
     def __repr__(self) -> str:
         # No more: a traceback with locals may print a sheet whose language was refused.
@@ -78,17 +95,20 @@ class Sheet(NotPickled, ABC):
         """Write a whole page, with its style, to be shown and printed by itself."""
         return page.document(
             self._article("h1", "h2"),
-            title=f"{self._issuer} {self.number}",
+            title=f"{self._issuer} {self.number}",  # browsers print it, and name the file by it
             locale=self.locale,
             direction=self.direction,
         )
 
     def fragment(self) -> Html:
         """Write the ``article`` alone, for a page of the app that holds ``STYLE``."""
-        return self._article("h2", "h3")
+        return self._article("h2", "h3")  # below the page's own h1 (WCAG 1.3.1)
 
     def text(self) -> str:
-        """Write plain text. In a right-to-left language keys and codes stand in LRI … PDI."""
+        """Write plain text. In a right-to-left language keys and codes stand in LRI … PDI.
+
+        For people without a printer at hand, who copy it.
+        """
         details = (f"{label}: {self._isolate(value)}" for label, value in self._details())
         number = f"{self._say('number')}: {self._isolate_ltr(self.number)}"
         date = f"{self._say('date')}: {self._date}"
@@ -132,11 +152,14 @@ class Sheet(NotPickled, ABC):
         return [(self._say("account"), self._account_name)] if self._account_name else []
 
     def _isolate(self, name: str) -> str:
+        """Isolate what somebody chose, but where it can turn nothing around."""
+        # Invisible characters in plain ASCII would only come along when somebody copies it.
         if name.isascii() and self.direction == "ltr":
             return name
         return FIRST_STRONG_ISOLATE + name + POP_DIRECTIONAL_ISOLATE
 
     def _isolate_ltr(self, text: str) -> str:
+        """Keep a key or a code in its order: a right-to-left line shows ``123 456`` reversed."""
         if self.direction == "ltr":
             return text
         return LEFT_TO_RIGHT_ISOLATE + text + POP_DIRECTIONAL_ISOLATE
@@ -153,6 +176,7 @@ class Sheet(NotPickled, ABC):
         )
 
     def _back_in(self) -> Rows:
+        """Write how to get back in, by the policy that was in force when it was printed."""
         advice = how_to_get_back_in(
             self._shown.policy, locale=self.locale, catalogues=self._catalogues
         )
@@ -176,6 +200,7 @@ class Sheet(NotPickled, ABC):
         )
 
     def _classes(self) -> Iterator[str]:
+        # The sheet must stay one page: a second one gets lost. CSS cannot count characters.
         yield "otp-sheet"
         if self._is_long:
             yield "otp-long"
@@ -194,7 +219,7 @@ class Sheet(NotPickled, ABC):
 
 
 def put_dots(*texts: str) -> Rows:
-    """Put a dot before each text."""
+    """Put a dot before each text, where the order means nothing."""
     return [("•", text) for text in texts]
 
 
@@ -204,7 +229,7 @@ def write_rows(rows: Rows) -> Iterator[str]:
         yield fill(
             f"{mark} {text}",
             CHARACTERS_PER_LINE,
-            subsequent_indent=" " * (len(mark) + 1),
-            break_long_words=False,
+            subsequent_indent=" " * (len(mark) + 1),  # under the text, so that the mark stands out
+            break_long_words=False,  # a broken code, or address, is none
             break_on_hyphens=False,
         )

@@ -1,7 +1,8 @@
 """The admin page: the status of an account, and the two things that a help desk may do about it.
 
 It shows no secret, begins nothing, and changes no row itself: both acts go through the enroller
-by an ``Override`` that names the member of staff and the reason.
+by an ``Override`` that names the member of staff and the reason. Attackers ask the help desk
+first, so nothing here enrols a phone for somebody.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ else:
 
 
 class ReasonForm(forms.Form):
-    """Why it is done; the audit trail needs it."""
+    """Why it is done; the audit trail needs it.
+
+    The reason goes into the event and into the admin's own log, and people will read it there.
+    """
 
     reason = forms.CharField(label=_("Reason"), max_length=MAX_REASON)
 
@@ -45,6 +49,8 @@ class ReasonForm(forms.Form):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
     """Something that a help desk may do.
+
+    Each has a permission of its own: who may hand out codes need not be able to switch off.
 
     Attributes:
         name: The end of its address, and of its permission.
@@ -55,7 +61,7 @@ class Act:
     """
 
     name: str
-    title: Any
+    title: Any  # like the next two a lazy text, in the language of its reader
     warning: Any
     done: Any
     perform: Callable[[Enroller, str, Override], RecoveryCodes | None]
@@ -86,13 +92,17 @@ ACTS: Final = (
 
 @admin.register(Enrollment)
 class EnrollmentAdmin(ModelAdmin):
-    """Accounts, to look at."""
+    """Accounts, to look at.
+
+    Django's own forms would write a row past the enroller: no revision compared, no event, no
+    proof. So nothing can be added, changed or deleted here, whatever permissions somebody has.
+    """
 
     list_display = ("user_id", "state", "changed")
     list_filter: ClassVar = ("state",)
-    search_fields = ("user_id__startswith",)
+    search_fields = ("user_id__startswith",)  # "contains" would read the whole table
     ordering = ("user_id",)
-    fields = readonly_fields = ("user_id", "status", "changed")
+    fields = readonly_fields = ("user_id", "status", "changed")  # never ``document``
     change_form_template = "admin/otp_enroll/enrollment.html"
 
     @admin.display(description=_("changed"), ordering="changed_at")
@@ -103,7 +113,10 @@ class EnrollmentAdmin(ModelAdmin):
 
     @admin.display(description=_("status"))
     def status(self, row: Enrollment) -> str:
-        """Return what the enroller says of the account."""
+        """Return what the enroller says of the account.
+
+        A row that cannot be read is said to be one: the page must open, to switch it off.
+        """
         try:
             return _describe(get_enroller().status(row.user_id))
         except EnrollmentError as error:
@@ -123,6 +136,7 @@ class EnrollmentAdmin(ModelAdmin):
 
     @override
     def get_urls(self) -> list[URLPattern]:
+        # Before Django's own, whose last pattern takes every path for the id of an object.
         ours = [
             path(
                 f"<path:object_id>/{act.name}/",
@@ -141,10 +155,14 @@ class EnrollmentAdmin(ModelAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _page_of(self, act: Act) -> Callable[[HttpRequest, str], HttpResponse]:
+        """Make the view of one act: GET asks for the reason, and POST does it."""
+
         # The enroller commits on a connection of its own. A transaction of the request would
         # keep SQLite from logging the act after it, or from doing it after the log entry.
         @transaction.non_atomic_requests
         def page(request: HttpRequest, object_id: str) -> HttpResponse:
+            # admin_view lets in every member of staff; the permission is checked here, and not
+            # by the link on the page, which is merely not shown (CWE-862).
             if not (self.has_view_permission(request) and _may(request, act)):
                 raise PermissionDenied
             row = self.get_object(request, unquote(object_id))
@@ -155,6 +173,10 @@ class EnrollmentAdmin(ModelAdmin):
         return page
 
     def _answer(self, request: HttpRequest, row: Enrollment, act: Act) -> HttpResponse:
+        """Ask for the reason, or do the act and say so.
+
+        A refusal, or a failure, is shown beside the form, and nothing is logged as done.
+        """
         form = ReasonForm(request.POST if request.method == "POST" else None)
         context = {
             **self.admin_site.each_context(request),
@@ -173,6 +195,7 @@ class EnrollmentAdmin(ModelAdmin):
         except EnrollmentError as error:
             form.add_error(None, error.message)
             return TemplateResponse(request, "admin/otp_enroll/act.html", context)
+        # After the act: a log of what was then refused would be worse than a lost line.
         self.log_change(request, row, f"{act.done} {reason}")
         if context["codes"] is not None:
             # In this answer alone: nothing keeps them, and admin_view forbids to store it.
@@ -192,6 +215,7 @@ def _may(request: HttpRequest, act: Act) -> bool:
 
 
 def _describe(status: Status) -> str:
+    """Write a status in lines, with what a help desk is asked: since when, how many, how long."""
     facts: list[Any] = [status.state]
     for authenticator in status.authenticators:
         confirmed, used = _at(authenticator.confirmed_at), _at(authenticator.last_used_at)
@@ -210,4 +234,5 @@ def _describe(status: Status) -> str:
 
 
 def _at(time: datetime | None) -> str:
+    """Write a time in UTC, which the log and the events have too."""
     return "never" if time is None else f"{time:%Y-%m-%d %H:%M:%S} UTC"

@@ -18,4 +18,5 @@ class OtpEnrollConfig(AppConfig):
     def ready(self) -> None:
         from otp_enroll.django.checks import check_settings  # noqa: PLC0415  # it needs the model
 
+        # Not by import alone: Django loads models, admin and commands of an app, and no checks.
         register(check_settings, "otp_enroll")

@@ -1,4 +1,8 @@
-"""System checks for settings that would make every code fail, or every secret readable."""
+"""System checks for settings that would make every code fail, or every secret readable.
+
+What they find would else be found at the first login, by a user. An ``Error`` is what cannot
+work; a ``Warning`` is what works and should not be left so.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from otp_enroll.django.store import DjangoStore
 from otp_enroll.storage.protocol import Unencrypted
 from otp_enroll.storage.sql import LOCK_SECONDS
 
+# Where each of Django's backends takes a lock timeout; it has no setting of its own for one.
 _TIMEOUTS: Final = {
     "sqlite": f'"timeout": {LOCK_SECONDS}',
     "postgresql": f'"options": "-c lock_timeout={LOCK_SECONDS}s"',
@@ -24,7 +29,15 @@ _TIMEOUTS: Final = {
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # whatever Django passes
-    """Check ``OTP_ENROLL`` and the alias of its enroller's store."""
+    """Check ``OTP_ENROLL`` and the alias of its enroller's store.
+
+    W001: no enroller is named. E001: what is named is none. W002: secrets are not encrypted.
+    E002 to E004, W003 and W004: the alias cannot serve, or not well.
+
+    Returns:
+        What was found, each with an id by which a project can silence it.
+    """
+    # A warning, since an app that never uses the admin page or the commands needs no setting.
     if enroller_path() is None:
         hint = 'Set OTP_ENROLL = {"ENROLLER": "path.to.your.enroller"}.'
         text = "The admin page and the commands of otp_enroll have no enroller."
@@ -34,6 +47,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # whatever 
     except ImproperlyConfigured as error:
         return [Error(str(error), id="otp_enroll.E001")]
     found: list[CheckMessage] = []
+    # First steps are made without a key, and with DEBUG on.
     if isinstance(enroller.cipher, Unencrypted) and not settings.DEBUG:
         hint = "Use otp_enroll.storage.aesgcm.AESGCMKeyRing."
         text = "Anyone who reads the database has the secret of every user."
@@ -45,6 +59,10 @@ def check_settings(**_: Any) -> list[CheckMessage]:  # noqa: ANN401  # whatever 
 
 
 def _check_alias(alias: str) -> Iterator[CheckMessage]:
+    """Yield what is wrong with the entry of ``DATABASES`` on which codes are judged.
+
+    No connection is made: checks run in builds and migrations, where there is no database.
+    """
     if alias not in connections:
         hint = "Add a second entry for the app's database: see the page on Django in the docs."
         yield Error(f"DATABASES has no entry {alias!r}.", hint=hint, id="otp_enroll.E002")
@@ -69,6 +87,7 @@ def _check_alias(alias: str) -> Iterator[CheckMessage]:
 
 
 def _has_lock_timeout(vendor: str, options: dict[str, Any]) -> bool:
+    """Return whether a limit is set; SQLite's is a number, so its length is looked at too."""
     if vendor == "postgresql":
         return "lock_timeout" in str(options.get("options"))
     if vendor == "mysql":

@@ -1,4 +1,8 @@
-"""Columns that the database compares byte for byte: no case folded, no trailing space ignored."""
+"""Columns that the database compares byte for byte: no case folded, no trailing space ignored.
+
+Under MariaDB's default collation ``Alice``, ``alicé`` and "alice " are one id, and the second
+account could not enrol, or would be asked for the codes of the first.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,12 @@ VENDORS: Final = ("sqlite", "postgresql", "mysql")
 
 
 def _collation(connection: BaseDatabaseWrapper) -> str:
+    """Return the collation that compares bytes on a database.
+
+    Raises:
+        NotSupportedError: None is known. The migration then fails, and no table is made that
+            would take one account for another.
+    """
     name = "mariadb" if getattr(connection, "mysql_is_mariadb", False) else connection.vendor
     if name not in _COLLATIONS:
         raise NotSupportedError(f"otp_enroll has no table for {name}: route it to another database")
@@ -34,7 +44,10 @@ def _collation(connection: BaseDatabaseWrapper) -> str:
 
 
 class _ByteForByte(Field):
-    """Django's own ``db_collation`` is one name for all databases, and they share none."""
+    """A text whose collation is chosen when the database is known.
+
+    Django's own ``db_collation`` is one name for all databases, and they share none.
+    """
 
     @override
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:

@@ -1,4 +1,8 @@
-"""The table: one row an account."""
+"""The table: one row an account.
+
+No relation to the user model: an id is any text of the app's, and the row may stand in another
+database. Who deletes an account erases its enrollment, or a new account of that id inherits it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,11 @@ from otp_enroll.storage.protocol import LENGTHS
 
 
 class Enrollment(models.Model):
-    """One account's row. Only a store writes it: editing a row by hand breaks the account."""
+    """One account's row. Only a store writes it: editing a row by hand breaks the account.
+
+    The columns are the fields of ``StoredEnrollment``. Times are integers of Unix seconds, since
+    MySQL's DATETIME knows no zone, and a server that moves to another one would shift them.
+    """
 
     user_id = ExactCharField(primary_key=True, max_length=LENGTHS["user_id"])
     revision = ExactCharField(max_length=LENGTHS["revision"])
@@ -28,7 +36,7 @@ class Enrollment(models.Model):
 
         db_table = "otp_enrollment"
         verbose_name = "enrollment"
-        default_permissions = ("view",)
+        default_permissions = ("view",)  # the others would promise what the admin page refuses
         permissions = (
             ("renew_recovery_codes", "Can make new recovery codes for a user"),
             ("switch_off", "Can switch a user's one-time passwords off"),

@@ -1,4 +1,10 @@
-"""Stores in the Django project's database, through its ORM."""
+"""Stores in the Django project's database, through its ORM.
+
+Django gives each thread one connection for each alias, and a view's transaction is on it. A store
+that judges codes on the same alias would have its counts rolled back by a view that raises, and
+guesses would be free. So there are two kinds: one that refuses an alias with a transaction on it,
+and one that is made for the app's transaction and judges nothing.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +41,11 @@ _DELETE: Final = "DELETE FROM otp_enrollment WHERE user_id = %s"
 
 
 class _Store:
-    """What all flavours do, in the thread whose connection they use."""
+    """What all flavours do, in the thread whose connection they use.
+
+    Django's connections belong to a thread, and its transactions know no async, so the async
+    flavours send each whole call to a thread.
+    """
 
     joined = False
 
@@ -49,20 +59,26 @@ class _Store:
 
     def _load(self, user_id: str) -> StoredEnrollment | None:
         with self._call():
-            # No local name for the rows: printing locals would ask the database again.
+            # No local name for the rows: printing locals would ask the database again. Columns
+            # and no instance, which would bring signals and deferred reads along.
             records = [
                 record_of(row) for row in self._rows.filter(user_id=user_id).values_list(*FIELDS)
             ]
         return records[0] if records else None
 
     def _save(self, record: StoredEnrollment, expected: str | None) -> bool:
+        """Store by one conditional statement.
+
+        Not by ``select_for_update``, which does nothing on SQLite, nor by ``Model.save``, which
+        updates whatever row is there and inserts where none is.
+        """
         values = row_of(record)
         try:
             with self._call():
                 if expected is None:
                     return self._create(values)
                 found = self._rows.filter(user_id=values.pop("user_id"), revision=expected)
-                return found.update(**values) == 1
+                return found.update(**values) == 1  # rows matched, on MySQL too (CLIENT.FOUND_ROWS)
         except StorageError as error:
             if _means_lost_race(error):
                 return False
@@ -109,6 +125,10 @@ class _Store:
 
     @contextmanager
     def _call(self) -> Generator[None]:
+        """Make failures a ``StorageError`` in own mode, and let all of them pass when joined.
+
+        Joined, the app has to see that its transaction lost, in its driver's own words.
+        """
         if self.joined:
             yield
             return
@@ -126,7 +146,8 @@ def _refuse_transaction(alias: str) -> None:
     """Make sure that a statement on this alias commits by itself.
 
     Django has one connection for each alias and thread: inside a transaction of the app, what a
-    code has cost would be taken back with it.
+    code has cost would be taken back with it. Both are looked at, because a project can do
+    without ``atomic``: with AUTOCOMMIT off a transaction is always open.
 
     Raises:
         TransactionManagementError: It would not.
@@ -139,14 +160,20 @@ def _refuse_transaction(alias: str) -> None:
 
 
 def _drop_if_broken(alias: str) -> None:
-    """Let the next call make a new connection; outside a request nothing else does."""
+    """Let the next call make a new connection; outside a request nothing else does.
+
+    A worker or a command would go on failing with the dead connection until it is restarted.
+    """
     if alias in connections:
         with suppress(Error):
             connections[alias].close_if_unusable_or_obsolete()
 
 
 def _means_lost_race(error: StorageError) -> bool:
-    """Return whether the driver's exception, two causes down, asks for a repetition."""
+    """Return whether the driver's exception, two causes down, asks for a repetition.
+
+    Django wraps what the driver raises in a class of its own, which has no code.
+    """
     return is_lost_race(error.__cause__ and error.__cause__.__cause__)
 
 
@@ -155,7 +182,8 @@ class DjangoStore(_Store):
 
     A call is one statement, on an alias of the store's own: a further entry of ``DATABASES`` for
     the same database. On an alias on which a transaction runs it raises ``StorageError`` and
-    reads nothing, so that no code is judged there.
+    reads nothing, so that no code is judged there. Django's ``TestCase`` runs each test in a
+    transaction: there, use ``TransactionTestCase`` or a ``MemoryStore``.
 
     Safe to use from several threads, as Django's connections are.
 
@@ -184,7 +212,7 @@ class DjangoStore(_Store):
         """Store with one conditional statement.
 
         Raises:
-            StorageError: As ``load``.
+            StorageError: As ``load``, or another transaction held the row too long.
             ValueError: A text that is longer than its column.
         """
         return self._save(record, expected)
@@ -207,6 +235,8 @@ class DjangoStore(_Store):
     ) -> Sequence[str]:
         """Return ids in ascending order of their UTF-8 bytes.
 
+        The arguments are those of ``ListingStore.user_ids``.
+
         Raises:
             StorageError: As ``load``.
         """
@@ -216,7 +246,8 @@ class DjangoStore(_Store):
 class JoinedDjangoStore(_Store):
     """Enrollments in the app's own transaction: statements only, and the app commits.
 
-    For ``Enroller.using``. What the database raises passes unchanged.
+    For ``Enroller.using``. What the database raises passes unchanged, so that the app's own retry
+    finds what it looks for.
 
     Args:
         alias: The entry of ``DATABASES`` on which the app's transaction runs.
@@ -251,7 +282,10 @@ class JoinedDjangoStore(_Store):
 
 
 class AsyncDjangoStore(_Store):
-    """As ``DjangoStore``, awaited: each call runs in the thread where the request's ORM runs."""
+    """As ``DjangoStore``, awaited: each call runs in the thread where the request's ORM runs.
+
+    By ``sync_to_async`` in its thread-sensitive mode, so that one request uses one connection.
+    """
 
     def __init__(self, alias: str = OWN_ALIAS) -> None:
         super().__init__(alias)

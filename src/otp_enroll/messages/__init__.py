@@ -1,7 +1,8 @@
 """Texts for people: one for each refusal, failure, event and warning, in their language.
 
 A text is found by the stable ``code`` and filled with the facts that the object carries. None
-shows a key, a code, a setup id or what somebody typed.
+shows a key, a code, a setup id or what somebody typed. Errors carry facts and not sentences
+because the one who raises does not know the language, the time zone or the page of the reader.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def text(
     """Say in a few sentences what happened, what to do next, and what was not lost.
 
     An event is worded for the owner of the account, with what to do if it was a stranger
-    (SP 800-63B-4 §4.1.2.1). A class of your own has the text of the nearest class above it that
+    (SP 800-63B-4 §4.6). A class of your own has the text of the nearest class above it that
     has one.
 
     Args:
@@ -44,11 +45,15 @@ def text(
         not_you: Whether an event's text says what to do if it was a stranger. A page that lists
             several events says it once, in words of its own.
 
+    Returns:
+        Plain text: a template must escape it, since names that users chose stand in it.
+
     Raises:
         TypeError: A wrong type.
         ValueError: ``now`` has no time zone.
     """
     catalogue = Catalogue.of(locale, catalogues)
+    # Whole sentences, joined here: no language's grammar survives parts of sentences.
     context, said = _describe(catalogue, about, not_you=not_you)
     return " ".join(_say(catalogue, context, sentence, now) for sentence in said)
 
@@ -73,6 +78,11 @@ def _describe(
 def duration(seconds: int, *, locale: str = "en", catalogues: Path | None = None) -> str:
     """Write a length of time in one unit, rounded up: "30 seconds", "2 hours".
 
+    Args:
+        seconds: The length of time.
+        locale: The language: ``"fa"``, ``"fa-IR"``; English where there is no catalogue.
+        catalogues: Where you keep catalogues of your own, which come first.
+
     Raises:
         TypeError: A wrong type.
         ValueError: ``seconds`` is below zero.
@@ -82,6 +92,7 @@ def duration(seconds: int, *, locale: str = "en", catalogues: Path | None = None
 
 def _find_code(catalogue: Catalogue, context: str, about: EnrollmentError | Event) -> str:
     """Return the code of the nearest class that has a text; the roots of both trees have one."""
+    # An app may derive a class of its own; a page must not fail because nobody translated it.
     codes = (getattr(kind, "code", "") for kind in type(about).__mro__)
     return next(code for code in codes if catalogue.knows(context, code))
 
@@ -92,6 +103,7 @@ def _name_app(catalogue: Catalogue, app: str) -> str:
 
 
 def _say(catalogue: Catalogue, context: str, sentence: Sentence, now: datetime | None) -> str:
+    """Fill one sentence; times are written out first, as phrases of the same language."""
     values: dict[str, Value] = {}
     for name, value in sentence.values.items():
         match value:

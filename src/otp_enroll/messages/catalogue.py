@@ -3,6 +3,7 @@
 Catalogues are gettext's. The msgid is a stable code, the msgctxt says what kind of text it is, and
 the English catalogue has all of them: it speaks where another one is silent. Everything that
 differs between languages is an entry, also digits, direction, calendar and the order of a date.
+So a translator can add a language without a line of code.
 """
 
 from __future__ import annotations
@@ -22,14 +23,20 @@ from otp_enroll.messages.solar_hijri import solar_hijri
 FIRST_STRONG_ISOLATE: Final = "\u2068"
 POP_DIRECTIONAL_ISOLATE: Final = "\u2069"
 
+# A name with an unmatched override would turn the rest of the sentence around, so that a mail
+# reads the other way than it was written (Trojan Source, CVE-2021-42574, is the same trick).
 _DIRECTION_MARKS: Final = dict.fromkeys(
     [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 )
+# No weeks or months, whose names and lengths differ more than these.
 _UNITS: Final = (("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
 
 
 class Phrase(str):
-    """A text from a catalogue that stands inside another one, as it is."""
+    """A text from a catalogue that stands inside another one, as it is.
+
+    Its type sets it apart from what a user chose, which is put between isolates.
+    """
 
     __slots__ = ()
 
@@ -41,6 +48,9 @@ Value = str | int | tuple[str, ...]
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """One language. Get one by ``of``, which is cheap: a process reads each file once.
+
+    It is asked for its entries in order: the app's file, the library's, and the library's English,
+    which has them all. A missing translation is therefore a sentence in English, never a code.
 
     Attributes:
         locale: The language as HTML's ``lang`` wants it: ``"fa"``, ``"pt-BR"``.
@@ -71,6 +81,7 @@ class Catalogue:
     @property
     def direction(self) -> Literal["ltr", "rtl"]:
         """How the language is written, as HTML's ``dir`` wants it."""
+        # Compared, not returned: what a translator wrote here goes into an attribute of a page.
         return "rtl" if self.say("form", "direction") == "rtl" else "ltr"
 
     def say(self, context: str, code: str, **values: Value) -> str:
@@ -78,6 +89,11 @@ class Catalogue:
 
         Text that somebody else wrote is put between U+2068 and U+2069, so that its direction
         cannot turn the sentence around (UAX #9).
+
+        Args:
+            context: The kind of text: ``"error"``, ``"event"``, ``"sheet"``.
+            code: Which one.
+            values: What fills it.
 
         Raises:
             LookupError: No catalogue has the text with these values.
@@ -87,6 +103,12 @@ class Catalogue:
 
     def count(self, context: str, code: str, n: int, **values: Value) -> str:
         """Return a text that counts something, by the plural rule of the language.
+
+        Args:
+            context: The kind of text.
+            code: Which one.
+            n: How many; the text may also show it, as ``{n}``.
+            values: What else fills it.
 
         Raises:
             LookupError: No catalogue has the text with these values.
@@ -110,8 +132,14 @@ class Catalogue:
         lookup: Callable[[GNUTranslations], str],
         values: dict[str, Value],
     ) -> str:
+        """Look a text up in one file after the other, and fill it.
+
+        Raises:
+            LookupError: No catalogue has the text with these values.
+        """
         shown = {name: self._show(value) for name, value in values.items()}
         for file in self._files:
+            # Tried, not checked beforehand: a file of the app's may be older than the library.
             try:
                 if text := lookup(file):
                     return text.format_map(shown)
@@ -120,13 +148,14 @@ class Catalogue:
         raise LookupError(f"no catalogue has {context}/{code} with {sorted(values)}")
 
     def _show(self, value: Value) -> str:
+        """Write a value as its type says: a phrase as it is, a text isolated, a number."""
         match value:
             case Phrase():
                 return value
             case str():
                 inner = value.translate(_DIRECTION_MARKS)
                 return f"{FIRST_STRONG_ISOLATE}{inner}{POP_DIRECTIONAL_ISOLATE}"
-            case bool():
+            case bool():  # an int in Python, and "1" in no sentence
                 raise TypeError("a value must be a str, an int or a tuple of str")
             case int():
                 return self.number(value)
@@ -169,6 +198,12 @@ class Catalogue:
     def when(self, moment: datetime, now: datetime | None = None) -> str:
         """Write when something will happen: "in 4 minutes", or "on … at … (UTC)" without ``now``.
 
+        Both are rounded up: a user who comes back a second too early is refused again.
+
+        Args:
+            moment: When.
+            now: The present time. A page has one; a mail is read at another time than it was sent.
+
         Raises:
             TypeError: Not a datetime.
             ValueError: Not an aware one.
@@ -190,7 +225,14 @@ class Catalogue:
 
 
 def _choose_unit(seconds: int) -> tuple[str, int]:
-    """Choose the largest unit of which there are two, or that fits exactly, and round up."""
+    """Choose the largest unit of which there are two, or that fits exactly, and round up.
+
+    So 90 seconds are "90 seconds", since two minutes would be a third too long.
+
+    Raises:
+        TypeError: Not an int.
+        ValueError: Below zero.
+    """
     if not isinstance(seconds, int) or isinstance(seconds, bool):
         raise TypeError("seconds must be an int")
     if seconds < 0:
@@ -202,6 +244,12 @@ def _choose_unit(seconds: int) -> tuple[str, int]:
 
 
 def _to_utc(moment: datetime) -> datetime:
+    """Return a time in UTC.
+
+    Raises:
+        TypeError: Not a datetime.
+        ValueError: Not an aware one: Python would take it for the server's local time.
+    """
     if not isinstance(moment, datetime):
         raise TypeError("a time must be a datetime")
     if moment.utcoffset() is None:

@@ -29,7 +29,12 @@ def find_files(locale: str, directory: Path | None) -> list[tuple[str, GNUTransl
     """Return (language, texts) of a locale, the narrowest first and the library's English last.
 
     Within one language the directory of the app comes before the library's own.
+
+    Args:
+        locale: Whatever a browser or a setting says; what is no locale is English.
+        directory: The app's, or ``None``.
     """
+    # Absolute, because it is the key of a cache and a process may change its directory.
     directories = (directory.absolute(), _OURS) if directory is not None else (_OURS,)
     return [
         (name, _read(file))
@@ -40,13 +45,22 @@ def find_files(locale: str, directory: Path | None) -> list[tuple[str, GNUTransl
 
 
 def find_plural(file: GNUTranslations, context: str, code: str, n: int) -> str:
-    """Return the plural form for a number, or nothing where the file has none."""
+    """Return the plural form for a number, or nothing where the file has none.
+
+    Args:
+        file: The catalogue.
+        context: The kind of text.
+        code: Which one.
+        n: The number, which the file's own rule turns into a form.
+    """
     text = file.npgettext(context, code, code, n)
     return "" if text == code else text  # Babel builds a form that was left empty as the code
 
 
 def _name_folders(locale: str) -> Iterator[str]:
     """Name the folders of a locale from the narrowest to the language: ``pt_BR``, ``pt``."""
+    # A list of what a locale may be, not of what a path may not: "../../tmp/x" is no locale
+    # (CWE-22), and a header of a thousand parts is none either.
     fit = _LOCALE.fullmatch(locale)
     if fit is None:
         return
@@ -65,6 +79,7 @@ def _list_files(directory: Path) -> Mapping[str, Path]:
 
 @cache
 def _read(path: Path) -> GNUTranslations:
+    """Read a catalogue, once a process."""
     with path.open("rb") as file:
         texts = GNUTranslations(file)
     texts.add_fallback(_Silence())

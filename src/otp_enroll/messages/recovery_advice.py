@@ -1,6 +1,7 @@
-"""How to get back in, told to the owner of an account from the policy in force.
+"""How to get back in, for the owner of an account, written from the policy in force.
 
-Advice that is written by hand goes stale when the policy changes; this one cannot.
+Advice that is written by hand goes stale when the policy changes; this one cannot. Amft and others
+(CCS 2023) found no site whose documentation of recovery matched what the site then did.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ def how_to_get_back_in(
         locale: The language: ``"fa"``, ``"fa-IR"``; English where there is no catalogue.
         catalogues: Where you keep catalogues of your own, which come first.
 
+    Returns:
+        One text a paragraph, without markup, for a page, a mail or a sheet.
+
     Raises:
         TypeError: A wrong type.
     """
@@ -40,6 +44,7 @@ def how_to_get_back_in(
 
 
 def _paragraphs(catalogue: Catalogue, policy: Policy) -> Iterator[Iterator[str]]:
+    """Yield the sentences of each paragraph, the quickest way back first."""
     yield _recovery_codes(catalogue, policy)
     yield _phone_and_paper(catalogue, policy)
     yield _waits_and_lock(catalogue, policy.budget)
@@ -56,6 +61,7 @@ def _phone_and_paper(catalogue: Catalogue, policy: Policy) -> Iterator[str]:
     if policy.max_authenticators > 1:
         yield catalogue.say("recovery", "another")
     yield catalogue.say("recovery", _PAPER[policy.backup])
+    # A new phone is set up by hand from the paper, and an app assumes the usual values.
     if policy.parameters != Parameters():
         yield catalogue.say(
             "recovery",
@@ -67,6 +73,7 @@ def _phone_and_paper(catalogue: Catalogue, policy: Policy) -> Iterator[str]:
 
 
 def _waits_and_lock(catalogue: Catalogue, budget: AttemptBudget) -> Iterator[str]:
+    """Say how long wrong codes make one wait, and when they lock (SP 800-63B-4 §3.2.2)."""
     lock_after = min(budget.lock_after, budget.lock_after_in_30_days)
     # Where the lock comes no later than the first wait, recovery codes alone ever wait.
     waits = "waits" if budget.free_attempts < lock_after else "waits.recovery_codes"

@@ -1,6 +1,8 @@
 """Which entries of a catalogue describe a refusal, an event or a warning, and what fills them.
 
-Each class that carries facts has a function here; any other is described by its code alone.
+Each class that carries facts has a function here; any other is described by its code alone. What
+a fact does to a sentence is decided here once, and not in each catalogue: a language has the same
+entries as English, and the tests can see that none is missing.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from otp_enroll.core.states import DEFAULT_NAME
 from otp_enroll.messages.catalogue import Value
 from otp_enroll.provisioning.uri import ProvisioningWarning
 
+# A notice says what to do if it was somebody else (SP 800-63B-4 §4.6).
 _STRANGER_HAS_MORE: Final = (
     events.SetupBegun,
     events.SetupResumed,
@@ -56,7 +59,7 @@ _UNFIT_PROOF: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One entry of a catalogue.
+    """One entry of a catalogue, and what fills it, in no language yet.
 
     Attributes:
         code: Its code.
@@ -70,7 +73,14 @@ class Sentence:
 
 
 def describe_error(error: errors.EnrollmentError, code: str) -> Iterator[Sentence]:
-    """Say what was refused or failed, and when the next try is."""
+    """Say what was refused or failed, and when the next try is.
+
+    SP 800-63B-4 §8.1 asks for both: the tries that are left, and how long the wait is.
+
+    Args:
+        error: What the library raised.
+        code: The code under which the catalogue has a text for it.
+    """
     yield _first(error, code)
     if error.attempts_left:
         yield Sentence("attempts_left", error.attempts_left)
@@ -79,7 +89,12 @@ def describe_error(error: errors.EnrollmentError, code: str) -> Iterator[Sentenc
 
 
 def describe_event(event: events.Event, code: str) -> Iterator[Sentence]:
-    """Say to the owner what happened."""
+    """Say to the owner what happened.
+
+    Args:
+        event: What happened.
+        code: The code under which the catalogue has a text for it.
+    """
     yield _first(event, code)
     names: tuple[str, ...] = (event.authenticator or DEFAULT_NAME,)
     if isinstance(event, events.EnrollmentDisabled):
@@ -90,7 +105,11 @@ def describe_event(event: events.Event, code: str) -> Iterator[Sentence]:
 
 
 def advise_on_stranger(event: events.Event) -> Iterator[Sentence]:
-    """Say to the owner what to do if it was a stranger."""
+    """Say to the owner what to do if it was a stranger.
+
+    Nothing for what no stranger gains by, such as an expired setup: advice that stands under
+    every message is read under none.
+    """
     if isinstance(event, _STRANGER_HAS_MORE):
         yield Sentence("not_you")
     if isinstance(event, _STRANGER_HAS_THE_PASSWORD):
@@ -98,7 +117,12 @@ def advise_on_stranger(event: events.Event) -> Iterator[Sentence]:
 
 
 def describe_warning(warning: ProvisioningWarning, apps: tuple[str, ...]) -> Iterator[Sentence]:
-    """Say what may go wrong, and in which apps as far as they are known."""
+    """Say what may go wrong, and in which apps as far as they are known.
+
+    Args:
+        warning: What ``Setup.warnings`` holds.
+        apps: The names of the apps, in the language.
+    """
     yield Sentence(warning.code)
     if apps:
         yield Sentence("apps", values={"apps": apps})
@@ -114,6 +138,7 @@ def _proof_required(error: errors.ProofRequiredError, code: str) -> Sentence:
     return Sentence(_UNFIT_PROOF.get(error.reason, code))
 
 
+# With the names, since the user is asked to choose one of them.
 @_first.register
 def _ambiguous(error: errors.AmbiguousAuthenticatorError, code: str) -> Sentence:
     return Sentence(code, values={"names": error.names})
@@ -131,6 +156,8 @@ def _backup_required(error: errors.BackupRequiredError, code: str) -> Sentence:
 
 @_first.register
 def _malformed(error: errors.MalformedCodeError, code: str) -> Sentence:
+    # What was asked for is named: "invalid code" sends people who mistyped a recovery code back
+    # to their phone.
     if error.nearly:
         return Sentence("malformed_code.nearly")
     if error.expected in {"recovery_code", "key"}:
@@ -147,6 +174,8 @@ def _code_reused(error: errors.CodeReusedError, code: str) -> Sentence:
 
 @_first.register
 def _wrong(error: errors.WrongCodeError, code: str) -> Sentence:
+    # One sentence whatever the reason: which of code, secret and window was wrong is what a
+    # guesser would like to know (ASVS 6.3.8).
     if error.method == "recovery_code":
         return Sentence("wrong_code.recovery_code")
     if error.attempts_left == 0:
@@ -171,12 +200,14 @@ def _too_many(error: errors.TooManyAttemptsError, code: str) -> Sentence:
 
 @_first.register
 def _locked(error: errors.LockedError, code: str) -> Sentence:
+    # A lock has a way out, and a page that does not name it sends its users to the help desk.
     left = error.recovery_codes_left
     return Sentence(code, left) if left else Sentence("locked.none_left")
 
 
 @_first.register
 def _begun(event: events.SetupBegun, code: str) -> Sentence:
+    # The owner of a confirmed account must read that the old app goes on working meanwhile.
     return Sentence("setup_begun.replaces" if event.replaces else code)
 
 
@@ -209,6 +240,7 @@ def _reused(event: events.CodeReused, code: str) -> Sentence:
 
 @_first.register
 def _throttled(event: events.Throttled, code: str) -> Sentence:
+    # No clock opens a lock, so there is no time to name.
     if event.retry_at is None:
         return Sentence("throttled.locked")
     return Sentence(code, values={"when": event.retry_at})

@@ -17,16 +17,22 @@ _DAYS_PER_HALF: Final = 6 * 31
 
 
 def _days_before(year: int) -> int:
+    """Count the days before a year; a leap year has one more, at its end."""
     return 365 * year + (8 * year + 21) // 33
 
 
+# 1 Farvardin 1403, a day that every printed calendar has; the others are counted from it.
 _EPOCH: Final = date(2024, 3, 20).toordinal() - _days_before(1403)
 
 
 def solar_hijri(day: date) -> tuple[int, int, int]:
-    """Return the year, the month from 1 and the day from 1 of a Gregorian date."""
+    """Return the year, the month from 1 and the day from 1 of a Gregorian date.
+
+    Args:
+        day: A Gregorian date; of a datetime the date counts, in its own zone.
+    """
     days = day.toordinal() - _EPOCH
-    year = days * 33 // _DAYS_PER_CYCLE + 1
+    year = days * 33 // _DAYS_PER_CYCLE + 1  # right, or one too many
     while _days_before(year) > days:
         year -= 1
     passed = days - _days_before(year)

@@ -10,7 +10,8 @@ class Html(str):
 
     Jinja2, Django and MarkupSafe ask text for ``__html__`` before they escape it, so a page
     writes ``{{ setup.qr.svg() }}`` with autoescape on and no filter. What is made of it by ``+`` or
-    slicing is an ordinary ``str`` again, and is escaped.
+    slicing is an ordinary ``str`` again, and is escaped. A plain ``str`` would need ``|safe``,
+    which is soon copied to a place where it is not (CWE-79).
     """
 
     __slots__ = ()

@@ -1,6 +1,8 @@
 """QR codes, drawn in this process: explicit black on opaque white, with a quiet zone.
 
-No theme is inherited, nothing is fetched, and no form holds the key as text.
+No theme is inherited, nothing is fetched, and no form holds the key as text. Elsewhere QR codes
+could not be scanned on dark pages (transparent ground, inherited colours, no quiet zone: contao,
+statamic, polar), and secrets went to a stranger's chart service to be drawn (google2fa, scheb).
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ MAX_BYTES: Final = 2953
 """Bytes that the largest symbol holds (ISO/IEC 18004, table 7: version 40, level L)."""
 
 MIN_SCALE: Final = 4
+"""Pixels of a module; smaller ones are hard to scan from a screen."""
+
 MAX_SCALE: Final = 40
+"""The same; a scale may come from a request, and the memory for a picture is its square."""
 
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _AS_THE_FIRST: Final = b"\0"  # filter types of a PNG (RFC 2083 §6): the pixels themselves,
@@ -39,6 +44,9 @@ _HALF_BLOCKS: Final = {"00": " ", "10": "▀", "01": "▄", "11": "█"}
 class QRCode(NotPickled):
     """A provisioning URI as a picture.
 
+    The picture is as secret as the key: send it with ``Cache-Control: no-store``, and under no
+    address of its own, which logs and histories would keep.
+
     Args:
         uri: The provisioning URI.
         issuer: What the description calls the service.
@@ -50,7 +58,7 @@ class QRCode(NotPickled):
     __slots__ = ("_symbol", "description")
 
     def __init__(self, uri: str, *, issuer: str) -> None:
-        held, uri = Redacted(uri.encode()), ""
+        held, uri = Redacted(uri.encode()), ""  # no traceback with locals shows it from here on
         length = len(held.reveal())
         if length > MAX_BYTES:
             raise ValueError(f"no QR code holds {length} bytes")
@@ -81,11 +89,16 @@ class QRCode(NotPickled):
         Args:
             description: Another description, in the page's language; it must not hold the key.
             module_mm: The side of a module in millimetres, for print; without it, 4 pixels.
+
+        Returns:
+            Markup without script, style or address, which every Content-Security-Policy lets
+            pass.
         """
         described = escape(self.description if description is None else description)
         side = self.modules
         size = f"{side * MIN_SCALE}" if module_mm is None else f"{side * module_mm:.2f}mm"
         # Fill and stroke stand on each element, which would inherit what a page sets for its SVG.
+        # crispEdges, because a seam between rows that is smoothed to grey costs contrast.
         return Html(
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{described}" '
             f'width="{size}" height="{size}" viewBox="0 0 {side} {side}" '
@@ -95,7 +108,10 @@ class QRCode(NotPickled):
         )
 
     def _outline(self) -> str:
-        """Draw each row along its lower edge, up and over every run of dark modules."""
+        """Draw each row along its lower edge, up and over every run of dark modules.
+
+        One path of some kilobytes; with an element for each module it would be a hundred.
+        """
         steps: list[str] = []
         for y, row in enumerate(self._symbol.rows(), start=QUIET_ZONE + 1):
             steps.append(f"M{QUIET_ZONE} {y}")
@@ -108,6 +124,9 @@ class QRCode(NotPickled):
 
         Args:
             scale: Pixels per module, 4 to 40; fewer are hard to scan.
+
+        Returns:
+            The file, for native apps and pages that show no SVG. Never send it by mail.
 
         Raises:
             TypeError: Not an int.
@@ -129,10 +148,13 @@ class QRCode(NotPickled):
         )
 
     def _scanlines(self, scale: int) -> bytes:
-        """Write each row once, and say of the others that they are as above."""
+        """Write each row once, and say of the others that they are as above.
+
+        A line of zero differences compresses to nearly nothing, and costs nothing to make.
+        """
         width = self.modules * scale
         length = (width + 7) // 8
-        pixels = {ord("0"): "1" * scale, ord("1"): "0" * scale}
+        pixels = {ord("0"): "1" * scale, ord("1"): "0" * scale}  # in grayscale 0 is black
         repeated = (_AS_ABOVE + bytes(length)) * (scale - 1)
         lines: list[bytes] = []
         for row in self._rows():
@@ -145,7 +167,10 @@ class QRCode(NotPickled):
         return f"data:image/png;base64,{base64.b64encode(self.png(MIN_SCALE)).decode('ascii')}"
 
     def terminal(self) -> str:
-        """Draw lines for a terminal of 256 colours; the same in a light and a dark one."""
+        """Draw lines for a terminal of 256 colours; the same in a light and a dark one.
+
+        Two rows of modules are one line of characters, which are about twice as high as wide.
+        """
         rows = self._rows()
         rows.append("0" * self.modules)  # a symbol has an odd number of rows
         return "\n".join(
@@ -167,5 +192,6 @@ def _step_along(run: str) -> str:
 
 
 def _png_chunk(kind: bytes, data: bytes) -> bytes:
+    """Frame a chunk: length, type, data, and the CRC of the last two (RFC 2083 §3.2)."""
     body = kind + data
     return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))

@@ -4,6 +4,9 @@ A mask is laid over the data by XOR, and the format information depends on level
 two masks' symbols of one text differ by what no text changes. So one symbol from segno and eight
 dummies of the same version and level, made once, give that symbol with each mask. What they are
 judged by is a few shifts of a whole number instead of a walk from module to module.
+
+segno alone draws the same symbol and takes some three times as long, nearly all of it to judge
+eight masks: on a setup page that would be most of the time of the request.
 """
 
 from __future__ import annotations
@@ -21,12 +24,14 @@ Level = Literal["l", "m"]
 _MASKS: Final = 8
 _GAP: Final = 4
 """Light modules after each line of a number: as many as rule N3 wants beside a pattern."""
-_DUMMY: Final = Redacted(b"0")
+_DUMMY: Final = Redacted(b"0")  # any text: what it says falls out of the difference
 _DIGITS: Final = bytes.maketrans(b"\x00\x01", b"01")
 
 
 class Symbol(NotPickled):
     """A text as the modules of a QR code, without the quiet zone.
+
+    The smallest version that holds the text is taken, and never Micro QR, which few apps read.
 
     Args:
         text: What the symbol holds.
@@ -46,6 +51,7 @@ class Symbol(NotPickled):
             _Both(plain.rows ^ mask.rows, plain.columns ^ mask.columns)
             for mask in _masks(self.version, level)
         )
+        # The first of equals, as ISO/IEC 18004 numbers them: one text has one picture.
         self._rows = min(masked, key=lambda symbol: _penalty(symbol, size)).rows
 
     def rows(self) -> list[str]:
@@ -81,6 +87,7 @@ class _Size(NamedTuple):
 
 
 def _encode(text: Redacted, level: Level, *, mask: int, version: int | None = None) -> segno.QRCode:
+    """Have segno encode a text, with nothing left to its own choice but the version."""
     return segno.make(
         text.reveal(),
         error=level,
@@ -88,15 +95,17 @@ def _encode(text: Redacted, level: Level, *, mask: int, version: int | None = No
         mode="byte",
         mask=mask,
         micro=False,
-        boost_error=False,
+        boost_error=False,  # a raised level would not be that of the dummies, nor of the caller
     )
 
 
 def _number(lines: Sequence[bytes | bytearray]) -> int:
+    """Read lines of modules as one number in base 2, with a gap after each line."""
     return int(bytes(_GAP).join([*lines, b""]).translate(_DIGITS), 2)
 
 
 def _number_both(rows: Sequence[bytes | bytearray]) -> _Both:
+    """Read a symbol line by line in both directions, since the rules look along both."""
     side, modules = len(rows), b"".join(rows)
     return _Both(_number(rows), _number([modules[column::side] for column in range(side)]))
 
@@ -116,6 +125,7 @@ def _masks(version: int, level: Level) -> tuple[_Both, ...]:
 
 @cache
 def _size(side: int) -> _Size:
+    """Return the numbers for a size of symbol; there are forty sizes at most."""
     step = side + _GAP
     return _Size(
         modules=side**2,
@@ -138,7 +148,10 @@ def _penalty(symbol: _Both, size: _Size) -> int:
 
 
 def _pairs(lines: int, size: _Size) -> int:
-    """Mark each module whose follower has the same colour."""
+    """Mark each module whose follower has the same colour.
+
+    The last module of a line has none: without ``followed`` it would be compared with the gap.
+    """
     return (lines ^ (lines << 1) ^ size.followed) & size.followed
 
 
@@ -157,7 +170,11 @@ def _blocks(lines: int, pairs: int, size: _Size) -> int:
 
 
 def _finders(lines: int, size: _Size) -> int:
-    """Rule N3: count what looks like a finder pattern, 1:1:3:1:1 beside four light modules."""
+    """Rule N3: count what looks like a finder pattern, 1:1:3:1:1 beside four light modules.
+
+    The light ones may lie before it or behind it, and the gaps between lines count as light: a
+    symbol stands in a quiet zone of as many.
+    """
     light = lines ^ size.everywhere
     dark = lines & (lines >> 2)
     found = dark & (dark >> 4) & (lines >> 3) & ((light & (light >> 4)) >> 1)

@@ -34,16 +34,16 @@ from otp_enroll.core.states import (
 )
 from otp_enroll.policy import Parameters
 
-MAX_INT: Final = 2**62
+MAX_INT: Final = 2**62  # below the 64 bits that databases and other languages' readers have
 MAX_TIME: Final = 253_402_300_799
 """The last second of the year 9999: no later time can be shown as a datetime."""
 
 T = TypeVar("T")
 Tree = dict[str, Any]
 
-_SIMPLE: Final = frozenset((bool, int, str, tuple))
-_DAY: Final = re.compile("0|[1-9][0-9]{0,17}")
-_MISSING: Final = object()
+_SIMPLE: Final = frozenset((bool, int, str, tuple))  # cheap to compare, unlike states
+_DAY: Final = re.compile("0|[1-9][0-9]{0,17}")  # int() also reads " 7", "+7" and "1_0"
+_MISSING: Final = object()  # not None, which is a value
 
 
 class MisfitError(Exception):
@@ -61,10 +61,7 @@ class MisfitError(Exception):
 
 
 class Kind(NamedTuple):
-    """How a value is read, and how it is written where the JSON value is another one.
-
-    What is written as ``None`` is left out.
-    """
+    """How a value is read, and written where JSON has another one; ``None`` is left out."""
 
     read: Callable[[Any], Any]
     write: Callable[[Any], Any] | None = None
@@ -117,7 +114,7 @@ class Shape(Generic[T]):
                 try:
                     fields[name] = read(value)
                 except MisfitError as misfit:
-                    raise misfit.inside(f".{name}") from None
+                    raise misfit.inside(f".{name}") from None  # a chain would keep the document
             elif default is not _MISSING:
                 fields[name] = default
             else:
@@ -127,7 +124,7 @@ class Shape(Generic[T]):
             fields[name] = inline.shape.take(tree) if stands else inline.default
         try:
             return self._make(**fields)
-        except ValueError:
+        except ValueError:  # its text may quote the values
             raise MisfitError("has values that do not fit together") from None
 
     def stands_in(self, tree: Tree) -> bool:
@@ -194,7 +191,7 @@ def whole(*, low: int = 0, high: int = MAX_INT) -> Kind:
 
 
 def _cap(number: int) -> int:
-    # One more than a damaged row holds may be more than is read, and nobody could get in again.
+    # One more than a damaged row holds would be out of range, and its owner shut out for good.
     return min(number, MAX_INT)
 
 
@@ -203,7 +200,7 @@ def raw(*, length: int | None = None, wrap: Callable[[bytes], Any] | None = None
 
     def read(value: object) -> Any:  # noqa: ANN401  # bytes, or what they are wrapped in
         try:
-            found = base64.b64decode(_text(value), validate=True)
+            found = base64.b64decode(_text(value), validate=True)  # else it skips what is foreign
         except ValueError:
             found = None
         if found is None or (length is not None and length != len(found)):
@@ -266,7 +263,7 @@ def _read_days(value: object) -> tuple[tuple[int, int], ...]:
             days.append((int(day), _per_day.read(count)))
         except MisfitError as misfit:
             raise misfit.inside(f".{day}") from None
-    return tuple(sorted(days))
+    return tuple(sorted(days))  # the order of an object's keys means nothing (RFC 8259 §4)
 
 
 def _write_days(days: tuple[tuple[int, int], ...]) -> dict[str, int]:
@@ -309,7 +306,7 @@ _NAME: Final = Row(TEXT, DEFAULT_NAME)
 _GENERATION: Final = Row(Kind(whole(low=1).read, _cap), 1)
 
 PARAMETERS: Final = Shape(
-    Parameters,
+    Parameters,  # a default is stored format: what documents leave out means this, for ever
     type=Row(TEXT, "totp"),
     algorithm=Row(TEXT, "SHA1"),
     digits=Row(COUNT, 6),
@@ -323,7 +320,7 @@ AUTHENTICATOR: Final = Shape(
     name=_NAME,
     parameters=Inline(PARAMETERS, _USUAL),
     sealed=_SEALED,
-    last_counter=whole(low=-1),
+    last_counter=whole(low=-1),  # counters begin at 0, and -1 is before all of them
     confirmed_at=TIME,
     last_used_at=Row(TIME, None),
     generation=_GENERATION,
@@ -331,7 +328,7 @@ AUTHENTICATOR: Final = Shape(
 
 SETUP: Final = Shape(
     StoredSetup,
-    id_digest=raw(length=32),
+    id_digest=raw(length=32),  # a shorter one would be compared too, and be easier to hit
     authenticator_id=TEXT,
     name=_NAME,
     parameters=Inline(PARAMETERS, _USUAL),
@@ -347,7 +344,7 @@ SETUP: Final = Shape(
 RECOVERY: Final = Shape(
     _recovery_set,
     salt=raw(length=SALT_BYTES),
-    digests=raw(),
+    digests=raw(),  # of all codes, one behind the other: they have one length, so no list is needed
     spent=Row(Kind(_read_spent, _write_spent), None),
 )
 

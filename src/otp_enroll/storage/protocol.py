@@ -1,4 +1,9 @@
-"""What an app's database and key service must do: the protocols, the record, and failures."""
+"""What an app's database and key service must do: the protocols, the record, and failures.
+
+A store answers two questions, and both fail closed. ``None`` from ``load`` means "no second
+factor", so it is said only of what was read; ``True`` from ``save`` means "yours alone", so it is
+said only by the one statement that compared and wrote. All else is an exception.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +20,19 @@ from otp_enroll.errors import EnrollmentError, StorageError
 class StoredEnrollment:
     """One account's row.
 
+    All that an account has stands in one row and one document, since a save must be one atomic
+    step in every database: recovery codes in a table of their own get spent twice when half of
+    a write is lost. Times are whole numbers, because a column of dates may lose the zone and
+    the fraction (MariaDB's DATETIME).
+
     Attributes:
         user_id: 1 to 190 characters without NUL; a store returns it byte for byte.
-        revision: 32 hexadecimal characters, new and random for every save.
+        revision: 32 hexadecimal characters, new and random for every save. A counter would
+            start again when a row is deleted, and a late save would then hit the next life of
+            the id.
         state: ``"disabled"``, ``"pending"`` or ``"confirmed"``, for queries.
-        setup_expires_at: When the setup expires, in Unix seconds, for purging.
+        setup_expires_at: When the setup expires, in Unix seconds, for purging. A store expires
+            nothing by it: confirmed accounts have one too, while their phone is replaced.
         changed_at: When the account last changed, in Unix seconds; 0 if never.
         document: JSON, opaque to the store. Secrets inside are sealed.
     """
@@ -29,12 +42,13 @@ class StoredEnrollment:
     state: str
     setup_expires_at: int | None
     changed_at: int
-    document: str = field(repr=False)
+    document: str = field(repr=False)  # sealed or not, it has no business in a log (CWE-532)
 
 
 FIELDS: Final = tuple(column.name for column in fields(StoredEnrollment))
 """The names of a record's fields, for columns and keys."""
 
+# 190 characters of utf8mb4 take 760 bytes; an index of InnoDB's older row formats holds 767.
 LENGTHS: Final = {"user_id": MAX_USER_ID, "revision": 32, "state": 9}
 """How many characters a field has at most. A document may be of any length."""
 
@@ -42,7 +56,10 @@ LENGTHS: Final = {"user_id": MAX_USER_ID, "revision": 32, "state": 9}
 class storage_errors:  # noqa: N801  # called in a with statement, as contextlib.suppress is
     """Turn what a store raises into a ``StorageError``, with the cause and not its text.
 
-    The library's own errors pass. It is no generator because every code passes it twice.
+    A driver's text may quote the row, the statement or the address of the server (CWE-209).
+    The library's own errors pass, and so does what is no ``Exception``: a cancelled task and a
+    worker that must stop are nobody's failed store. It is no generator because every code passes
+    it twice.
     """
 
     __slots__ = ()
@@ -56,7 +73,11 @@ class storage_errors:  # noqa: N801  # called in a with statement, as contextlib
 
 
 class EnrollmentStore(Protocol):
-    """The methods an adapter implements. ``otp_enroll.testing`` checks them."""
+    """The methods an adapter implements. ``otp_enroll.testing`` checks them.
+
+    Stores never retry and never sleep: the library owns the loop of load, decide and save. They
+    log no document. Ids and documents are compared and returned byte for byte.
+    """
 
     @property
     def joined(self) -> bool:
@@ -71,7 +92,11 @@ class EnrollmentStore(Protocol):
         """Return the latest committed record of exactly this id, or ``None``.
 
         ``None`` means "no second factor": a failure to read is an exception, and nothing is
-        read from a replica or a cache.
+        read from a replica, a cache or an ORM's identity map. A login that trusts a stale "not
+        enrolled" is a bypass.
+
+        Raises:
+            Exception: Whatever the driver raises; the library makes a ``StorageError`` of it.
         """
         ...
 
@@ -79,7 +104,8 @@ class EnrollmentStore(Protocol):
         """Store in one atomic step, or change nothing.
 
         Create if ``expected`` is ``None`` and there is no record; else replace the whole record
-        if the stored revision equals ``expected``.
+        if the stored revision equals ``expected``. The database compares, never the application
+        (CWE-367), and it is no upsert: that would overwrite the winner of a race.
 
         Returns:
             ``True`` stored, ``False`` refused. Anything else raises.
@@ -87,7 +113,11 @@ class EnrollmentStore(Protocol):
         ...
 
     def delete(self, user_id: str) -> None:
-        """Delete the record, whether there is one or not."""
+        """Delete the record, whether there is one or not.
+
+        Unconditional, and nothing of the id is left: it is how an account's data is erased, and
+        how a row is got rid of that nothing can read.
+        """
         ...
 
 
@@ -158,6 +188,8 @@ class SecretCipher(Protocol):
     """Seals and opens secrets. Local and quick: a key service wraps the keys at start-up.
 
     ``context`` binds a ciphertext to its user and authenticator: opening it elsewhere fails.
+    A cipher that leaves it out lets anyone who can write to the table give one account's secret
+    to another. What a cipher raises is an ``UnreadableSecretError``, never a wrong code.
     """
 
     def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
@@ -192,7 +224,9 @@ UNENCRYPTED_MARK = b"\0"
 class Unencrypted:
     """No encryption: anyone who reads the database has every secret. For tests and first steps.
 
-    Nor is a secret bound to its row. In production use ``storage.aesgcm.AESGCMKeyRing``.
+    Nor is a secret bound to its row. In production use ``storage.aesgcm.AESGCMKeyRing``. It has
+    a name of its own, and an enroller has no default cipher, so that nobody stores secrets in
+    clear by leaving something out (CWE-312).
     """
 
     __slots__ = ()
@@ -222,6 +256,7 @@ def require_methods(value: object, what: str, methods: Sequence[str]) -> None:
     Raises:
         TypeError: It is one or the other; the message says what to pass.
     """
+    # A class has the methods too, and would fail at the first login.
     if isinstance(value, type):
         raise TypeError(f"the {what} is a class: pass an instance, {value.__name__}(...)")
     for method in methods:
@@ -238,6 +273,8 @@ def check_store(store: object, *, joined: bool, awaited: bool) -> None:
     """
     require_methods(store, "store", ("load", "save", "delete"))
     found: object = getattr(store, "joined", None)
+    # Exactly a bool: a missing attribute would count as "commits by itself", and then wrong codes
+    # would be counted in a transaction that the app rolls back.
     if not isinstance(found, bool):
         raise TypeError("the store has no attribute joined that is True or False")
     if found and not joined:
@@ -248,6 +285,8 @@ def check_store(store: object, *, joined: bool, awaited: bool) -> None:
         )
     if joined and not found:
         raise ValueError("this store commits by itself: using() takes a joined one")
+    # Looked at below what decorators put around it: a tracer's wrapper is often a plain function.
     load = inspect.unwrap(store.load)  # type: ignore[attr-defined]  # checked above
+    # A coroutine that nobody awaits is true: each save would count as stored.
     if inspect.iscoroutinefunction(load) != awaited:
         raise TypeError(f"this store is for {'Enroller' if awaited else 'AsyncEnroller'}")

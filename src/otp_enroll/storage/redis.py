@@ -1,4 +1,9 @@
-"""Stores in Redis: one hash an account, changed by one script."""
+"""Stores in Redis: one hash an account, changed by one script.
+
+This Redis is a database and not a cache: a key that is evicted, expired or lost in a failover is
+an account without its second factor. So no key has a time to live, the eviction policy is asked
+for, and replicas are never read.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +22,10 @@ try:
 except ImportError as missing:
     raise name_missing_extra(__name__, "redis") from missing
 
+# A script and not WATCH with MULTI, which would need a connection to itself and a loop under
+# contention. One key, so that it runs on a cluster. Of a missing hash HGET returns false, which
+# in Lua equals no text, so an update creates nothing. It is sent by EVAL: after a failover the
+# new primary does not know the digest that EVALSHA would name.
 SAVE: Final = """
 if ARGV[1] == 'create' then
   if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
@@ -39,28 +48,33 @@ class _Commands:
     """
 
     def __init__(self, client: Any, prefix: str) -> None:  # noqa: ANN401  # either flavour
+        # A replica that lags answers "not enrolled" right after a confirm, and a login passes.
         for reads_elsewhere in ("read_from_replicas", "load_balancing_strategy"):
             if getattr(client, reads_elsewhere, None):
                 raise ValueError("the client reads from replicas, which may lag behind a save")
         encoder = client.get_encoder()
+        # In Latin-1 anything decodes, and an id that is not ASCII would come back as another.
         if encoder.decode_responses and encoder.encoding.lower().replace("-", "") != "utf8":
             raise ValueError("the client decodes what it reads, and not as UTF-8")
         self.prefix = prefix
         self.checked = False
 
     def key(self, user_id: str) -> bytes:
+        """Return the key of an account, byte for byte: nothing is folded, trimmed or escaped."""
         return (self.prefix + user_id).encode()
 
     @property
     def pattern(self) -> bytes:
         """The glob that all keys match."""
+        # A prefix such as "app[1]:" would else list the keys of others, and none of its own.
         escaped = "".join(f"\\{char}" if char in r"\*?[]^-" else char for char in self.prefix)
         return f"{escaped}*".encode()
 
     def save(self, record: StoredEnrollment, expected: str | None) -> list[bytes]:
         """Return the key and the arguments of the script.
 
-        No time is the empty text, so that every save sets every field.
+        No time is the empty text, so that every save sets every field: HSET leaves a field that
+        is not named as it was, and an expiry that was cleared would come back.
         """
         how, found = ("create", "") if expected is None else ("replace", expected)
         arguments = [self.key(record.user_id), how.encode(), found.encode()]
@@ -72,8 +86,12 @@ class _Commands:
     def check_policy(self, settings: Mapping[Any, Any]) -> None:
         """Refuse a server that deletes what nobody asked it to delete.
 
+        Args:
+            settings: What it answered, empty where it does not let anyone ask.
+
         Raises:
-            ValueError: It does.
+            ValueError: It does. The next call asks again, so that the answer may be put right
+                without a restart of the app.
         """
         policy = settings.get(_POLICY, _SAFE_POLICY)
         if policy != _SAFE_POLICY:
@@ -82,7 +100,11 @@ class _Commands:
 
 
 class _Listing:
-    """The smallest ids found so far, of those asked for, while a scan goes on."""
+    """The smallest ids found so far, of those asked for, while a scan goes on.
+
+    SCAN has no order and its cursor no meaning to anyone else, so a page is made by looking at
+    all keys and keeping the smallest ids after the last one. Memory holds one page, not all.
+    """
 
     def __init__(
         self,
@@ -108,12 +130,19 @@ class _Listing:
         return len(self.pending) == _PAGE
 
     def keep(self, answers: Iterable[list[bytes | str | None]]) -> None:
-        """Keep what was asked for. A scan may find a key twice, and one of a longer prefix."""
+        """Keep what was asked for. A scan may find a key twice, and one of a longer prefix.
+
+        Args:
+            answers: For each noted id its ``_LISTED_FIELDS``; three times ``None`` where the
+                account was deleted since the scan saw it.
+        """
         kept = set(self.ids)
         for user_id, answer in zip(self.pending, answers, strict=True):
             stored_id, state, expires_at = (
                 None if value is None else _decode(value) for value in answer
             )
+            # Of another store whose prefix begins like this one the key would give a wrong id,
+            # and its account is none of ours to purge.
             if (
                 stored_id == user_id
                 and self._state in {None, state}
@@ -132,7 +161,8 @@ def _read_hash(answer: Mapping[bytes | str, bytes | str]) -> StoredEnrollment | 
     """Return the record of a hash, or ``None`` if there is no hash.
 
     Raises:
-        CorruptRecordError: The hash is not a record.
+        CorruptRecordError: The hash is not a record. It is never taken for "no record": a hash
+            of which half is there is damage, and a login must not pass by it.
     """
     if not answer:
         return None
@@ -192,7 +222,7 @@ class RedisStore:
         """Return the latest record, or ``None``.
 
         Raises:
-            StorageError: Redis failed, or the hash is damaged.
+            StorageError: Redis failed, the hash is damaged, or the server evicts.
         """
         with storage_errors():
             self._get_ready()
@@ -205,12 +235,12 @@ class RedisStore:
         library finds its own write at the next load.
 
         Raises:
-            StorageError: Redis failed.
+            StorageError: Redis failed. Whether it stored is then unknown.
         """
         with storage_errors():
             self._get_ready()
             stored = self._client.eval(SAVE, 1, *self._commands.save(record, expected))
-        return bool(stored == 1)
+        return bool(stored == 1)  # not bool(stored): what is neither 0 nor 1 was not stored
 
     def delete(self, user_id: str) -> None:
         """Delete the record, whether there is one or not.
@@ -234,6 +264,8 @@ class RedisStore:
 
         Redis keeps no order, so each call scans every key of the database: for maintenance.
 
+        The arguments are those of ``ListingStore.user_ids``.
+
         Raises:
             StorageError: Redis failed.
         """
@@ -247,12 +279,14 @@ class RedisStore:
         return listing.ids
 
     def _look_up(self, listing: _Listing) -> None:
+        # No MULTI: on a cluster the keys lie in many slots, and nothing here must be atomic.
         pipeline = self._client.pipeline(transaction=False)
         for user_id in listing.pending:
             pipeline.hmget(self._commands.key(user_id), _LISTED_FIELDS)
         listing.keep(pipeline.execute())
 
     def _get_ready(self) -> None:
+        # At the first call and not in the constructor, which an app runs where no server is.
         if not self._commands.checked:
             self._commands.check_policy(self._read_settings())
 

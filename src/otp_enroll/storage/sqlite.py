@@ -1,4 +1,9 @@
-"""Stores in a SQLite file, their own or the app's, through the standard library's sqlite3."""
+"""Stores in a SQLite file, their own or the app's, through the standard library's sqlite3.
+
+Each call is one statement in autocommit. A transaction that reads first and writes later dies
+with "database is locked" as soon as another one has written in between, however long its timeout
+is; a single statement takes its lock at once, and waits for it.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +25,8 @@ SCHEMA_VERSION: Final = 1
 """Kept in the file as ``PRAGMA user_version``."""
 
 _WAL_PATIENCE: Final = 2.0
+"""Seconds for the switch to WAL at least, whatever timeout the app chose for its requests."""
+
 _WAL_PAUSE: Final = 0.02
 
 AnswerT = TypeVar("AnswerT")
@@ -36,6 +43,7 @@ CREATE TABLE IF NOT EXISTS otp_enrollment (
     document TEXT NOT NULL
 )
 """
+# For the purge alone. It is partial because most rows have no setup, and need no entry then.
 _CREATE_INDEX: Final = """
 CREATE INDEX IF NOT EXISTS otp_enrollment_setup ON otp_enrollment (setup_expires_at)
 WHERE setup_expires_at IS NOT NULL
@@ -43,7 +51,10 @@ WHERE setup_expires_at IS NOT NULL
 _values_of: Final = attrgetter(*FIELDS)
 _KEY, *_OTHERS = FIELDS
 _COLUMNS: Final = ", ".join(FIELDS)
+# Compared as BINARY, SQLite's default for TEXT: byte for byte, spaces at the end included.
 _LOAD: Final = f"SELECT {_COLUMNS} FROM otp_enrollment WHERE {_KEY} = ?"  # noqa: S608  # our names
+# A conflict is no error: inside a transaction of the app nothing has to be rolled back. Not
+# OR IGNORE, which would also pass over a NULL where none may be.
 _INSERT: Final = (
     f"INSERT INTO otp_enrollment ({_COLUMNS})"  # noqa: S608  # our names
     f" VALUES ({', '.join('?' * len(FIELDS))}) ON CONFLICT DO NOTHING"
@@ -63,7 +74,13 @@ ORDER BY user_id LIMIT :limit
 
 
 def create_table(connection: sqlite3.Connection) -> None:
-    """Create the table in a database of the app's, where it is not there yet."""
+    """Create the table in a database of the app's, where it is not there yet.
+
+    For a migration of the app. It commits nothing, and leaves ``user_version`` to the app.
+
+    Args:
+        connection: The app's.
+    """
     connection.execute(_CREATE)
     connection.execute(_CREATE_INDEX)
 
@@ -71,6 +88,8 @@ def create_table(connection: sqlite3.Connection) -> None:
 def _load(connection: sqlite3.Connection, user_id: str) -> StoredEnrollment | None:
     cursor = connection.cursor()
     cursor.row_factory = None  # the app's connection may have one
+    # One row, or none: the id is the key. An open read would hold up the WAL's checkpoint, so
+    # the cursor does not outlive the call.
     row = cursor.execute(_LOAD, (user_id,)).fetchone()
     return None if row is None else record_of(row)
 
@@ -96,10 +115,13 @@ class SQLiteStore:
     """Enrollments in a SQLite file, which the store creates and keeps in WAL mode.
 
     Safe to use from several threads and processes: each call is one statement that commits by
-    itself, on a connection that no other call uses at that time. Close it when the app ends.
+    itself, on a connection that no other call uses at that time. (Threads that share one sqlite3
+    connection get wrong row counts, and a race on it may have no winner at all.) Close it when
+    the app ends.
 
     Args:
-        path: The file. ``":memory:"`` is refused: each connection would have its own.
+        path: The file. ``":memory:"`` is refused: each connection would have its own. Keep it on
+            a local disk: WAL needs memory that the processes share, which a network has not.
         synchronous: ``"FULL"`` survives a power cut; ``"NORMAL"`` is quicker, and a power cut
             can then undo the last writes, so that a spent code is good again.
         timeout: Seconds to wait for another writer before a ``StorageError``.
@@ -129,6 +151,7 @@ class SQLiteStore:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
+        # Kept for ever: when the last reference goes, Python would close them in the child.
         self._inherited: list[sqlite3.Connection] = []
         self._pid = os.getpid()
         self._prepared = not own_file
@@ -140,7 +163,11 @@ class SQLiteStore:
         self.close()
 
     def close(self) -> None:
-        """Close the idle connections. The store opens new ones if it is used again."""
+        """Close the idle connections. The store opens new ones if it is used again.
+
+        The last connection to a file folds its WAL into it: without this, a copy of the file
+        alone may lack what was answered last.
+        """
         while (connection := self._take()) is not None:
             connection.close()
 
@@ -156,7 +183,8 @@ class SQLiteStore:
         """Store with one conditional statement.
 
         Raises:
-            StorageError: The database failed.
+            StorageError: The database failed, its disk is full, or another writer held the file
+                longer than ``timeout``.
         """
         return self._call(_save, record, expected)
 
@@ -178,6 +206,8 @@ class SQLiteStore:
     ) -> list[str]:
         """Return ids in ascending order of their UTF-8 bytes.
 
+        The arguments are those of ``ListingStore.user_ids``.
+
         Raises:
             StorageError: The database failed.
         """
@@ -195,7 +225,7 @@ class SQLiteStore:
             connection = self._take() or self._open()
             try:
                 answer = act(connection, *args, **kwargs)
-            except BaseException:
+            except BaseException:  # a signal's handler, too, may have raised in mid-statement
                 connection.close()
                 raise
         with self._lock:
@@ -212,12 +242,16 @@ class SQLiteStore:
             return self._idle.pop() if self._idle else None
 
     def _open(self) -> sqlite3.Connection:
+        # Autocommit (isolation_level=None): else sqlite3 opens a transaction of its own before a
+        # write and waits for a commit. Threads take turns with a connection and never share one,
+        # so its check of the thread is in the way.
         connection = sqlite3.connect(
             self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
         )
         try:
             if not self._prepared:
                 self._prepare(connection)
+            # The file remembers its journal mode, but this belongs to the connection.
             connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         except BaseException:
             connection.close()
@@ -228,6 +262,7 @@ class SQLiteStore:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         _switch_to_wal(connection, self._timeout)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
+        # Two processes may both find it old, and both create: each statement is IF NOT EXISTS.
         if version > SCHEMA_VERSION:
             raise sqlite3.DatabaseError("a newer version of the library made this file")
         if version < SCHEMA_VERSION:
@@ -236,7 +271,11 @@ class SQLiteStore:
 
 
 def _switch_to_wal(connection: sqlite3.Connection, timeout: float) -> None:
-    """Switch, again and again if need be: this is the one statement that waits for no other."""
+    """Switch, again and again if need be: this is the one statement that waits for no other.
+
+    SQLite's busy timeout does not cover it: of several processes that open a new file at once,
+    one in some hundred dies with "database is locked".
+    """
     deadline = time.monotonic() + max(timeout, _WAL_PATIENCE)
     while True:
         try:
@@ -252,7 +291,8 @@ def _switch_to_wal(connection: sqlite3.Connection, timeout: float) -> None:
 class JoinedSQLiteStore:
     """Enrollments through the app's own connection: statements only, and the app commits.
 
-    For ``Enroller.using``. What sqlite3 raises passes unchanged.
+    For ``Enroller.using``. What sqlite3 raises passes unchanged, so that the app's own retry
+    finds what it looks for. It is as thread-bound as the connection.
 
     Args:
         connection: The app's connection; ``create_table`` made the table.

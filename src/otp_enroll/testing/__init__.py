@@ -1,6 +1,7 @@
 """For users of the library: a clock that stands still, an authenticator app, checks for a store.
 
-None of it needs a test framework, but for ``pytest_contract``.
+None of it needs a test framework, but for ``pytest_contract``. It is public API: the adapters of
+the library pass the same checks as a stranger's.
 """
 
 from otp_enroll.testing.contract import run

@@ -1,4 +1,8 @@
-"""The store contract from the command line: ``python -m otp_enroll.testing pkg.mod:open_store``."""
+"""The store contract from the command line: ``python -m otp_enroll.testing pkg.mod:open_store``.
+
+The path is imported here and again in the processes of a race, so it must name a function of a
+module, and what it opens must be found from both: a file, a server, not a dict.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from otp_enroll.testing.processes import imported
 
 
 def _waiver(text: str) -> tuple[str, str]:
+    """Read ``NUMBER=REASON``; that a reason is there is checked where waivers are."""
     number, _, reason = text.partition("=")
     return number, reason
 
@@ -35,8 +40,11 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the checks and print the report.
 
+    Args:
+        arguments: Those of the command line, if they are not given.
+
     Returns:
-        0 if the report is ok, else 1.
+        0 if the report is ok, else 1, so that CI fails by it.
     """
     given = _parser().parse_args(arguments)
     report = run(

@@ -35,6 +35,7 @@ _METHODS = ("load", "save", "delete")
 @must("01")
 async def unknown_id_is_none(kit: Kit) -> None:
     """The load of an unknown id is None, and no blank record."""
+    # A blank record would be read as damage, and a user who never enrolled could not sign in.
     found = await (await kit.open()).load(kit.names.new())
     require(found is None, f"load of an unknown id returned a {type(found).__name__}, not None")
 
@@ -42,12 +43,16 @@ async def unknown_id_is_none(kit: Kit) -> None:
 @must("02")
 async def create_is_true(kit: Kit) -> None:
     """The save of a new id with expected=None is exactly True."""
+    # Exactly True: a row count, or the nothing that a forgotten return gives, is no answer to "is
+    # it mine alone?".
     await kit.created(await kit.open())
 
 
 @must("03")
 async def answers_have_their_types(kit: Kit) -> None:
     """Answers are exactly a StoredEnrollment, a bool, or None."""
+    # A driver's row passes for a record until a field has another type than the one that was
+    # stored.
     handle = await kit.open()
     record = await kit.created(handle)
     found = await handle.load(record.user_id)
@@ -68,6 +73,8 @@ async def answers_have_their_types(kit: Kit) -> None:
 @must("04")
 async def one_flavour(kit: Kit) -> None:
     """All three methods are coroutine functions, or none is."""
+    # A plain method among coroutines would block the loop; a coroutine among plain methods is true,
+    # and counts as a save.
     handle = await kit.open()
     awaited = [
         name for name in _METHODS if inspect.iscoroutinefunction(getattr(handle.target, name))
@@ -81,12 +88,14 @@ async def one_flavour(kit: Kit) -> None:
 @must("05")
 async def joined_is_a_bool(kit: Kit) -> None:
     """The attribute joined is exactly False, since each call commits by itself."""
+    # By this attribute an enroller knows whether a roll-back of the app can take a verdict back.
     joined: object = getattr((await kit.open()).target, "joined", None)
     require(type(joined) is bool, f"joined is {joined!r} and not exactly True or False")
     require(joined is False, "open_store gives a joined store: pass one that commits by itself")
 
 
 async def _round_trip(kit: Kit, record: StoredEnrollment) -> None:
+    """Write a record through one handle and read it through another."""
     writer, reader = await kit.pair()
     stored = await writer.save(record, expected=None)
     require(stored is True, f"save of a new id returned {stored!r} and not True")
@@ -96,12 +105,14 @@ async def _round_trip(kit: Kit, record: StoredEnrollment) -> None:
 @must("06")
 async def plain_record_returns(kit: Kit) -> None:
     """A plain record comes back on another handle, value and type of each field."""
+    # On another handle, because one that writes nothing, or never commits, shows its own writes.
     await _round_trip(kit, make_record(kit.names.new(), setup_expires_at=NOW + 900))
 
 
 @must("07")
 async def every_state_returns(kit: Kit) -> None:
     """Every state comes back, also when it replaces another one."""
+    # Also as a replacement: an UPDATE that forgets the column shows only there.
     writer, reader = await kit.pair()
     record = await kit.created(writer, state="disabled")
     for state in ("pending", "confirmed", "disabled"):
@@ -114,6 +125,7 @@ async def every_state_returns(kit: Kit) -> None:
 @must("08")
 async def zero_is_not_none(kit: Kit) -> None:
     """A setup_expires_at of None is None, and one of 0 is 0."""
+    # A truth test in place of "is None" turns one into the other, in either direction.
     for expires_at in (None, 0):
         await _round_trip(kit, make_record(kit.names.new(), setup_expires_at=expires_at))
 
@@ -121,12 +133,14 @@ async def zero_is_not_none(kit: Kit) -> None:
 @must("09")
 async def empty_document_returns(kit: Kit) -> None:
     """An empty document is empty text, not None."""
+    # Oracle keeps an empty text as NULL.
     await _round_trip(kit, make_record(kit.names.new(), document=""))
 
 
 @must("10")
 async def large_times_return(kit: Kit) -> None:
     """Times beyond the whole numbers of a double come back exactly."""
+    # Numbers that go through a double, or through JSON in another language, lose their last digit.
     for number in (2**53 + 1, 2**62 + 1):
         record = make_record(kit.names.new(), changed_at=number, setup_expires_at=number + 1)
         await _round_trip(kit, record)
@@ -135,6 +149,7 @@ async def large_times_return(kit: Kit) -> None:
 @must("11")
 async def large_document_returns(kit: Kit) -> None:
     """A document of 64 KB comes back whole."""
+    # A column of MySQL's TEXT holds 65,535 bytes, and outside strict mode cuts the rest off.
     document = json.dumps({"filler": "0123456789abcdef" * 4096, "end": True})
     await _round_trip(kit, make_record(kit.names.new(), document=document))
 
@@ -142,6 +157,8 @@ async def large_document_returns(kit: Kit) -> None:
 @must("12")
 async def odd_text_returns(kit: Kit) -> None:
     """Quotes, escapes, right-to-left marks, emoji and decomposed letters come back as they were."""
+    # A document that is composed or trimmed on its way is another one. The library's JSON is plain
+    # ASCII today, and a store must not rely on that.
     pieces = (
         "'\";--",
         "\\n\\u0000",
@@ -159,6 +176,8 @@ async def odd_text_returns(kit: Kit) -> None:
 @must("13")
 async def document_stays_text(kit: Kit) -> None:
     """A document that looks like another type comes back as the same text."""
+    # A column or client with a type for JSON writes the text again in its own way, and drops what
+    # the library has to carry along.
     for document in ("null", "1", "1.0", "true", '"x"', "[ ]", '{"b":1, "a":2}'):
         await _round_trip(kit, make_record(kit.names.new(), document=document))
 
@@ -166,6 +185,8 @@ async def document_stays_text(kit: Kit) -> None:
 @must("14")
 async def none_clears(kit: Kit) -> None:
     """A save with a setup_expires_at of None clears the stored one."""
+    # Left as it was, a purge would look at the account for ever, and the next load would call the
+    # row damaged, since column and document disagree.
     writer, reader = await kit.pair()
     record = await kit.created(writer, setup_expires_at=NOW)
     later = replace(record, revision=new_revision(), setup_expires_at=None)
@@ -176,6 +197,7 @@ async def none_clears(kit: Kit) -> None:
 @must("15")
 async def documents_of_the_library_return(kit: Kit) -> None:
     """What the library writes comes back so that it reads the same state."""
+    # The others use made-up documents; this is what will really be stored.
     for state in _states():
         record = codec.encode(
             state,
@@ -191,12 +213,13 @@ async def documents_of_the_library_return(kit: Kit) -> None:
 
 
 def _states() -> tuple[EnrollmentState, ...]:
+    """Return a state of each kind, with what differs most from the defaults."""
     setup = StoredSetup(
         id_digest=bytes(range(32)),
         authenticator_id="0" * 32,
         name="گوشی",
         parameters=Parameters(algorithm="SHA256", digits=8, period=60),
-        sealed=Sealed(bytes(range(256))),
+        sealed=Sealed(bytes(range(256))),  # every byte, whatever a cipher may put out
         issuer="Kit",
         account_name="sara@example.com",
         expires_at=NOW + 900,

@@ -23,6 +23,8 @@ from otp_enroll.testing.races import race
 @must("38")
 async def load_sees_what_others_committed(kit: Kit) -> None:
     """A load sees what another handle saved or deleted since this handle's last load."""
+    # A cache, a replica, an identity map or a transaction that is left open shows the row as it
+    # was. A stale "not enrolled" lets a login pass with the password alone.
     writer, reader = await kit.pair()
     user_id = kit.names.new()
     require(await reader.load(user_id) is None, "load of an unknown id is not None")
@@ -38,6 +40,7 @@ async def load_sees_what_others_committed(kit: Kit) -> None:
 @must("39")
 async def data_outlives_the_handle(kit: Kit) -> None:
     """What was saved is there after its handle is closed."""
+    # Spent and wrong codes must outlast the session (RFC 4226 §7.3), and so the process.
     async with Kit(kit.inputs, kit.names) as before:
         record = await before.created(await before.open())
     require_same(await (await kit.open()).load(record.user_id), record, "after its handle closed")
@@ -46,6 +49,9 @@ async def data_outlives_the_handle(kit: Kit) -> None:
 @must("40", needs="break_connection")
 async def broken_connection_raises(kit: Kit) -> None:
     """On a broken connection every method raises, and none says None or False."""
+    # A failure that is swallowed reads as "not enrolled" from load, and as "another was faster"
+    # from save. For good is how it is broken: a driver that connects again would be right to
+    # answer.
     handle, other = await kit.pair()
     user_id, missing = kit.names.new(), kit.names.new()
     record = await kit.created(handle, user_id)
@@ -66,6 +72,10 @@ async def broken_connection_raises(kit: Kit) -> None:
 
 
 async def _poisoned(kit: Kit, poison: Callable[[StoredEnrollment], StoredEnrollment]) -> None:
+    """Save what most databases cannot keep: all of it is stored, or an error and nothing is.
+
+    ``False`` would say that another request was faster, and the library would try ten times.
+    """
     handle, reader = await kit.pair()
     record = await kit.created(handle)
     bad = replace(poison(record), revision=new_revision(), state="disabled")
@@ -81,6 +91,8 @@ async def _poisoned(kit: Kit, poison: Callable[[StoredEnrollment], StoredEnrollm
 @must("41")
 async def failed_save_leaves_the_record_whole(kit: Kit) -> None:
     """A save that raises half-way leaves the old record as it was."""
+    # Values that a driver refuses late, after the state has been written, if it is written in more
+    # than one step.
     await _poisoned(kit, lambda record: replace(record, document="\ud800"))
     await _poisoned(kit, lambda record: replace(record, changed_at=2**200))
     await _poisoned(kit, lambda record: replace(record, setup_expires_at=2**200))
@@ -89,6 +101,8 @@ async def failed_save_leaves_the_record_whole(kit: Kit) -> None:
 @should("42", needs="open_read_only")
 async def read_only_handle_raises(kit: Kit) -> None:
     """A handle that cannot write raises, and loads all the same."""
+    # A server in read-only mode, or a full disk: a refused write that is taken for done gives every
+    # guess back.
     writer = await kit.open()
     record = await kit.created(writer)
     caller = await kit.caller(cast("OpenStore", kit.inputs.open_read_only))

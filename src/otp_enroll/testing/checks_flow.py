@@ -1,4 +1,7 @@
-"""Checks 48 and 53 to 57: an enroller on the store keeps its promises when requests race."""
+"""Checks 48 and 53 to 57: an enroller on the store keeps its promises when requests race.
+
+The checks before them are about records; these are about what users and guessers would see.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,11 @@ _VOUCHED: Final = Override(actor="store contract", reason="a check")
 
 
 class Desk(Caller):
-    """An enroller over one handle, called like a store."""
+    """An enroller over one handle, called like a store.
+
+    Each has an enroller of its own, as each process of an app has: nothing that is kept in
+    memory may carry a promise.
+    """
 
     def __init__(self, handle: Handle, clock: FrozenClock) -> None:
         kind = AsyncEnroller if handle.is_async else Enroller
@@ -50,7 +57,11 @@ class Account:
         return cast("Setup", setup)
 
     async def enroll(self) -> FakeAuthenticator:
-        """Go from disabled to confirmed, and on to the next code."""
+        """Go from disabled to confirmed, and on to the next code.
+
+        Returns:
+            The phone. The code that confirmed is spent, hence the minute.
+        """
         setup = await self.begin()
         phone = FakeAuthenticator(setup.uri, self.clock)
         confirmed = cast("Confirmation", await self.confirming(0, phone, setup).alone())
@@ -67,7 +78,7 @@ class Account:
         return self.desks[desk].called("verify", self.user_id, code)
 
     async def accepts(self, code: str) -> bool:
-        """Verify, and tell whether the code was right."""
+        """Verify, and return whether the code was right."""
         try:
             await self.verifying(0, code).alone()
         except WrongCodeError:
@@ -97,6 +108,8 @@ def _require_one(answers: Sequence[object], what: str) -> None:
 @must("48")
 async def recovery_code_is_spent_once(kit: Kit) -> None:
     """Of requests with one recovery code one succeeds, and the other codes remain."""
+    # Keycloak, Kratos and Rodauth each let two requests spend one code (CWE-367). The others must
+    # survive: a write that is lost could take them along.
     desks, clock = await _desks(kit, WORKERS)
     for _ in range(_ROUNDS):
         account = Account(kit, desks, clock)
@@ -110,6 +123,8 @@ async def recovery_code_is_spent_once(kit: Kit) -> None:
 @must("53")
 async def setup_is_confirmed_once(kit: Kit) -> None:
     """Of requests that confirm one setup with one code exactly one succeeds."""
+    # A second success would issue a second set of recovery codes and void the first, which its
+    # owner has just printed.
     desks, clock = await _desks(kit, WORKERS)
     for _ in range(_ROUNDS):
         account = Account(kit, desks, clock)
@@ -122,6 +137,8 @@ async def setup_is_confirmed_once(kit: Kit) -> None:
 @must("54")
 async def code_is_accepted_once(kit: Kit) -> None:
     """Of requests with one code exactly one succeeds."""
+    # RFC 6238 §5.2: a code that was accepted must not be accepted again, least of all at the same
+    # moment.
     desks, clock = await _desks(kit, WORKERS)
     for _ in range(_ROUNDS):
         account = Account(kit, desks, clock)
@@ -131,6 +148,7 @@ async def code_is_accepted_once(kit: Kit) -> None:
 
 
 def _wrong_for(phone: FakeAuthenticator) -> str:
+    """Return a code that is neither right nor used in any window: those cost no try."""
     shown = {phone.code(offset) for offset in range(-5, 6)}
     return next(code for code in (f"{n:06d}" for n in range(20)) if code not in shown)
 
@@ -138,6 +156,8 @@ def _wrong_for(phone: FakeAuthenticator) -> str:
 @must("55")
 async def guesses_have_a_limit(kit: Kit) -> None:
     """Of 64 wrong codes that come at once only as many are judged as the policy says."""
+    # A burst that is judged before its failures are counted has no limit at all (CVE-2026-93346 in
+    # Wazuh).
     desks, clock = await _desks(kit, _GUESSERS)
     account = Account(kit, desks, clock)
     wrong = _wrong_for(await account.enroll())
@@ -154,6 +174,8 @@ async def guesses_have_a_limit(kit: Kit) -> None:
 @must("56")
 async def rotation_and_verify_keep_an_order(kit: Kit) -> None:
     """A confirm of a new secret and a verify of the old one come one after the other."""
+    # Both may succeed, but one after the other: a store that lets both write from one revision
+    # loses the swap, or the mark that the code was used.
     reader = await kit.open()
     desks, clock = await _desks(kit, 2)
     for _ in range(_ROUNDS):
@@ -180,6 +202,7 @@ def _require_both_writes(before: StoredEnrollment, after: StoredEnrollment) -> N
 @must("57")
 async def renewal_voids_the_old_codes(kit: Kit) -> None:
     """New recovery codes and the use of an old one come one after the other."""
+    # The same for the set of recovery codes: none of an old paper may outlive the new one.
     reader = await kit.open()
     desks, clock = await _desks(kit, 2)
     for _ in range(_ROUNDS):

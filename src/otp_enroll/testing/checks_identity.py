@@ -22,6 +22,8 @@ from otp_enroll.testing.kit import (
 
 LONGEST_ID = 190
 
+# What folds, converts, matches or separates somewhere: collations, Turkish and German case, the
+# wildcards of LIKE and KEYS, the separators of keys and paths, quotes, words of JSON and Python.
 _TAILS = (
     *("Alice", "alice", "ALICE", "alic\u00e9", "alice\u0301", "alice ", " alice"),
     *("stra\u00dfe", "strasse", "\u212b", "\u00c5", "\u0131", "i", "I"),
@@ -32,11 +34,13 @@ _WORDS = ("null", "None", "true", "NaN")
 
 
 def _digits() -> tuple[str, ...]:
+    """Return ids that are one number to a column of numbers, or to a client that converts."""
     number = "7" + "".join(secrets.choice("0123456789") for _ in range(20)) + "1"
     return (number, "0" + number, number + ".0", " " + number, number + " ", "+" + number)
 
 
 def _uuids() -> tuple[str, str]:
+    """Return ids that are one UUID to a column of that type."""
     one = uuid.uuid4()
     return str(one), str(one).upper()
 
@@ -47,6 +51,7 @@ async def _words(handle: Handle) -> list[str]:
 
 
 async def _fill(kit: Kit, handle: Handle, ids: Iterable[str]) -> list[StoredEnrollment]:
+    """Create an account for each id, and fail at the first that finds another one's record."""
     records: list[StoredEnrollment] = []
     for user_id in ids:
         found = await handle.load(user_id)
@@ -64,6 +69,8 @@ async def _fill(kit: Kit, handle: Handle, ids: Iterable[str]) -> list[StoredEnro
 @must("18")
 async def odd_ids_are_distinct(kit: Kit) -> None:
     """Ids that differ in case, spaces, zeros, accents or wildcards are different accounts."""
+    # Folded, trimmed or converted on the way, two users' ids are one account: the second would be
+    # asked for the codes of the first. MariaDB's default collation folds and trims.
     writer, reader = await kit.pair()
     stem = kit.names.new()
     ids = [*_digits(), *_uuids(), *(stem + tail for tail in _TAILS), *(await _words(writer))]
@@ -75,6 +82,8 @@ async def odd_ids_are_distinct(kit: Kit) -> None:
 @must("19")
 async def long_ids_are_distinct(kit: Kit) -> None:
     """Ids of the greatest length that differ in the last character are different accounts."""
+    # A column that is too short, or an index over a prefix, makes them one. One stem is of letters
+    # that take two bytes, because some columns are sized in bytes.
     writer, reader = await kit.pair()
     stems = [kit.names.new().ljust(LONGEST_ID - 1, filler) for filler in "x\u06f1"]
     for record in await _fill(kit, writer, [stem + end for stem in stems for end in "ab"]):
@@ -84,6 +93,7 @@ async def long_ids_are_distinct(kit: Kit) -> None:
 @must("20")
 async def record_carries_the_stored_id(kit: Kit) -> None:
     """A loaded record has the id that was stored."""
+    # The library compares it with the id that it asked for, to notice a collation that folds.
     writer, reader = await kit.pair()
     record = await kit.created(writer, kit.names.new(" Alicé "))
     found = await reader.load(record.user_id)
@@ -94,6 +104,7 @@ async def record_carries_the_stored_id(kit: Kit) -> None:
 @must("21")
 async def others_are_untouched(kit: Kit) -> None:
     """To save or delete one account leaves every other one as it was."""
+    # An UPDATE or DELETE without its WHERE passes every check of a single account.
     writer, reader = await kit.pair()
     one, other, third = [await kit.created(writer) for _ in range(3)]
     later = replace(one, revision=new_revision())
@@ -109,6 +120,7 @@ async def others_are_untouched(kit: Kit) -> None:
 @must("33")
 async def deleted_is_gone(kit: Kit) -> None:
     """A deleted record is gone for every handle."""
+    # For a handle opened later too: what is hidden in one place may be found from another.
     writer, reader = await kit.pair()
     record = await kit.created(writer)
     require_same(await reader.load(record.user_id), record, "before it is deleted")
@@ -120,6 +132,7 @@ async def deleted_is_gone(kit: Kit) -> None:
 @must("33b", needs="raw_count")
 async def nothing_is_left(kit: Kit) -> None:
     """A delete leaves no row, key or file of that id."""
+    # A tombstone is data of somebody who asked to be forgotten, with the sealed secret in it.
     handle = await kit.open()
     record = await kit.created(handle)
     count = cast("Callable[..., object]", kit.inputs.raw_count)
@@ -133,6 +146,7 @@ async def nothing_is_left(kit: Kit) -> None:
 @must("34")
 async def delete_is_idempotent(kit: Kit) -> None:
     """To delete what is not there is no error."""
+    # An erasure whose answer was lost is sent again, by people and by queues.
     handle = await kit.open()
     await handle.delete(kit.names.new())
     record = await kit.created(handle)
@@ -144,6 +158,7 @@ async def delete_is_idempotent(kit: Kit) -> None:
 @must("35")
 async def late_save_revives_nothing(kit: Kit) -> None:
     """A save that comes after a delete is refused."""
+    # Else a request that was under way while an account was erased would bring it back.
     early, late = await kit.pair()
     record = await kit.created(early)
     await late.load(record.user_id)
@@ -156,6 +171,8 @@ async def late_save_revives_nothing(kit: Kit) -> None:
 @must("36")
 async def second_life_inherits_nothing(kit: Kit) -> None:
     """A record made after a delete has nothing of the one before."""
+    # An id may be given to somebody else, who must not find the first one's second factor
+    # (nextcloud/twofactor_totp #384).
     handle, reader = await kit.pair()
     first = await kit.created(handle, setup_expires_at=NOW, document='{"first":1}')
     await handle.delete(first.user_id)
@@ -168,6 +185,7 @@ async def second_life_inherits_nothing(kit: Kit) -> None:
 @must("37")
 async def look_alikes_survive_a_delete(kit: Kit) -> None:
     """To delete an id with a wildcard, or in another case, deletes that id alone."""
+    # By a pattern of keys, or LIKE, one erasure switches other users' OTP off.
     handle, reader = await kit.pair()
     stem = kit.names.new()
     doomed = [stem + tail for tail in ("%", "_", "*", "?", "[a]", "", "A", "e\u0301", "x ")]

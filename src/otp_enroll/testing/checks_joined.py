@@ -1,4 +1,7 @@
-"""Checks 58 to 66: a joined store lives and dies with the app's transaction."""
+"""Checks 58 to 66: a joined store lives and dies with the app's transaction.
+
+What it did is seen from outside, through a handle that commits by itself, and by rows of the app.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +30,15 @@ _HEAD_START: Final = 0.1
 """Seconds in which a second writer reaches the lock, or is done without one."""
 
 _MARGIN: Final = 2.0
+"""Seconds beyond the lock timeout before a call counts as hanging."""
 
 
 class Transaction:
-    """One transaction of the app, with the joined store inside."""
+    """One transaction of the app, with the joined store inside.
+
+    Args:
+        caller: Of what the harness gave.
+    """
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -71,11 +79,12 @@ class App:
             yield Transaction(caller)
 
     async def has_row(self, key: str) -> object:
-        """Tell whether a row of the app is committed."""
+        """Return whether a row of the app is committed."""
         return await Caller(self.harness, self.outside.worker).call("has_app_row", key)
 
     def is_retryable(self, answer: object) -> bool:
-        """Tell whether the app is asked to repeat its transaction, wrapped or not."""
+        """Return whether the app is asked to repeat its transaction, wrapped or not."""
+        # SQLAlchemy and Django raise errors of their own from the driver's.
         cause = getattr(answer, "__cause__", None)
         return isinstance(answer, self.harness.retryable) or isinstance(
             cause, self.harness.retryable
@@ -89,6 +98,7 @@ def _next(record: StoredEnrollment) -> StoredEnrollment:
 @must("58", needs="joined")
 async def rollback_discards(kit: Kit) -> None:
     """A rollback discards what was created, replaced or deleted in the transaction."""
+    # A delete that commits by itself would stay.
     app = await App.of(kit)
     kept, doomed = await kit.created(app.outside), await kit.created(app.outside)
     created = make_record(kit.names.new())
@@ -107,6 +117,7 @@ async def rollback_discards(kit: Kit) -> None:
 @must("59", needs="joined")
 async def commit_keeps_both(kit: Kit) -> None:
     """The record and the app's row are committed together, and not before."""
+    # That is what joined mode is for: the app's row and the enrollment, both or neither.
     app = await App.of(kit)
     record, key = make_record(kit.names.new()), kit.names.new()
     async with app.transaction() as transaction:
@@ -120,6 +131,7 @@ async def commit_keeps_both(kit: Kit) -> None:
 
 
 async def _refused(kit: Kit, expected: str | None) -> None:
+    """Have a save refused between two rows of the app, and find both committed."""
     app = await App.of(kit)
     record, first, last = await kit.created(app.outside), kit.names.new(), kit.names.new()
     async with app.transaction() as transaction:
@@ -136,18 +148,21 @@ async def _refused(kit: Kit, expected: str | None) -> None:
 @must("60", needs="joined")
 async def refused_create_spares_the_transaction(kit: Kit) -> None:
     """After a refused create the transaction goes on."""
+    # On PostgreSQL a duplicate key ends the app's transaction, with all that the app did in it.
     await _refused(kit, None)
 
 
 @must("61", needs="joined")
 async def refused_update_spares_the_transaction(kit: Kit) -> None:
     """After a refused update the transaction goes on."""
+    # A refusal is an answer; what the app makes of it is for the app to say.
     await _refused(kit, new_revision())
 
 
 @must("62", needs="joined")
 async def own_writes_are_read(kit: Kit) -> None:
     """A load in the transaction sees what the transaction saved and deleted."""
+    # Through a connection of its own a store would not see what the request has just begun.
     app = await App.of(kit)
     record = make_record(kit.names.new())
     later = _next(record)
@@ -188,6 +203,7 @@ async def _use_everything(
 @must("63", needs="joined")
 async def transaction_ends_by_the_app_alone(kit: Kit) -> None:
     """No call of the store commits the app's rows or rolls them back."""
+    # Rows of the app between all calls show it, for every driver and without a spy in any.
     app = await App.of(kit)
     record = await kit.created(app.outside)
     async with app.transaction() as transaction:
@@ -215,6 +231,7 @@ async def _second_writer(app: App, record: StoredEnrollment) -> object:
 
 
 async def _answer_of(second: asyncio.Task[object], app: App) -> object:
+    """Return the second writer's answer, if it comes within the lock timeout."""
     await asyncio.wait({second}, timeout=app.harness.lock_timeout + _MARGIN)
     require(second.done(), "a second writer still waits after the lock timeout")
     return second.result()
@@ -223,6 +240,7 @@ async def _answer_of(second: asyncio.Task[object], app: App) -> object:
 @must("64", needs="joined")
 async def second_writer_waits_its_turn(kit: Kit) -> None:
     """A second writer is refused after a commit, and wins or may retry after a rollback."""
+    # An update without its condition on the revision waits as well, and then overwrites.
     app = await App.of(kit)
     for commits in (True, False):
         record = await kit.created(app.outside)
@@ -273,6 +291,8 @@ async def _written_outside(app: App, record: StoredEnrollment) -> StoredEnrollme
 @must("65", needs="joined")
 async def conflict_ends_well(kit: Kit) -> None:
     """A conflict in a transaction is False or an error to retry, soon, and the repetition wins."""
+    # At MySQL's default level a transaction goes on seeing what it saw first; a save that believed
+    # it would undo another one's.
     app = await App.of(kit)
     conflict = asyncio.ensure_future(_conflict(kit, app))
     await asyncio.wait({conflict}, timeout=2 * app.harness.lock_timeout + _MARGIN)
@@ -292,6 +312,7 @@ async def conflict_ends_well(kit: Kit) -> None:
 @should("66", needs="joined")
 async def conflicts_propagate_unchanged(kit: Kit) -> None:
     """The driver's own error of a conflict reaches the app, which knows what to retry."""
+    # Frameworks retry by the class or the code of the driver's error, and a wrapper has neither.
     app = await App.of(kit)
     _, answer = await _conflict(kit, app)
     if isinstance(answer, bool):

@@ -1,4 +1,8 @@
-"""Checks 43 to 52: of requests that come at once exactly one wins, and no write is lost."""
+"""Checks 43 to 52: of requests that come at once exactly one wins, and no write is lost.
+
+Each answer is compared with what is stored then. It is not enough that one says ``True``: it must
+be the one whose record is there.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +52,7 @@ the busiest machine too. The rest is for databases that end a race by refusing b
 async def _one_winner(
     reader: Handle, rivals: Sequence[StoredEnrollment], answers: Sequence[object]
 ) -> StoredEnrollment:
+    """Return the one record whose save returned ``True``, and find it stored."""
     winners = [rival for rival, answer in zip(rivals, answers, strict=True) if answer is True]
     require(
         len(winners) == 1,
@@ -66,7 +71,15 @@ async def _rivalry(
     *,
     first_expects: str | None = None,
 ) -> StoredEnrollment:
-    """Let each handle save once and return the record that won; a stop holds the first one up."""
+    """Let each handle save once and return the record that won; a stop holds the first one up.
+
+    Args:
+        handles: The rivals.
+        user_id: Whose account it is.
+        expected: The revision that all expect, or ``None`` to create.
+        stop: Where the first is held up.
+        first_expects: The same revision for the first alone, in a form that is slow to compare.
+    """
     rivals = [make_record(user_id) for _ in handles]
     given = rivals if stop is None else [slow(rivals[0], stop.touches), *rivals[1:]]
     expectations = [first_expects or expected, *[expected] * (len(rivals) - 1)]
@@ -80,6 +93,7 @@ async def _rivalry(
 @must("43")
 async def one_create_wins(kit: Kit) -> None:
     """Of creates that come at once exactly one is True, and its record is the stored one."""
+    # Two winners are two setups for one account, of which one is lost when its owner confirms it.
     handles, user_id = await kit.many(WORKERS), kit.names.new()
     for stop in rounds():
         await _rivalry(handles, user_id, None, stop)
@@ -89,6 +103,8 @@ async def one_create_wins(kit: Kit) -> None:
 @must("44")
 async def one_update_wins(kit: Kit) -> None:
     """Of updates from one revision exactly one is True, and its record is the stored one."""
+    # Two winners are one code accepted twice. And the winner's record is what must be stored: a
+    # store that says True because of a later look may have the loser's.
     handles = await kit.many(WORKERS)
     record = await kit.created(handles[0])
     for stop in rounds():
@@ -98,6 +114,8 @@ async def one_update_wins(kit: Kit) -> None:
 @must("45")
 async def shared_handle_has_one_winner(kit: Kit) -> None:
     """The same holds when threads or tasks share one handle."""
+    # A web server has one store for all threads; a row count that stands in the handle is then
+    # somebody else's.
     handle = await kit.open()
     if handle.is_thread_bound:
         raise CheckSkipped(THREAD_BOUND)
@@ -113,6 +131,7 @@ async def shared_handle_has_one_winner(kit: Kit) -> None:
 @must("46")
 async def slow_comparison_has_one_winner(kit: Kit) -> None:
     """One update wins though a comparison in application code would take its time."""
+    # The two steps of some stores lie so close together that no race parts them but this.
     handles = await kit.many(WORKERS)
     record = await kit.created(handles[0])
     for stop in stops():
@@ -142,6 +161,7 @@ async def _increments(handle: Handle, user_id: str) -> None:
 @must("47")
 async def no_update_is_lost(kit: Kit) -> None:
     """Increments by the library's loop, from all workers at once, all count."""
+    # What was answered True must be there: each is a wrong code that was counted, or a code spent.
     handles = await kit.many(WORKERS)
     record = await kit.created(handles[0], document='{"count":0}')
     with quick_switching():
@@ -154,6 +174,7 @@ async def no_update_is_lost(kit: Kit) -> None:
 @must("49")
 async def delete_beats_a_racing_save(kit: Kit) -> None:
     """A delete that races an update leaves nothing, whichever comes first."""
+    # Erased is erased, whichever of the two the database takes first.
     saver, deleter = await kit.pair()
     user_id = kit.names.new()
     for stop in rounds():
@@ -171,6 +192,7 @@ async def delete_beats_a_racing_save(kit: Kit) -> None:
 
 
 async def _chain(handle: Handle, record: StoredEnrollment) -> None:
+    """Update an account that nobody else touches, again and again."""
     for _ in range(_INCREMENTS):
         later = replace(record, revision=new_revision())
         stored = await handle.save(later, expected=record.revision)
@@ -181,6 +203,8 @@ async def _chain(handle: Handle, record: StoredEnrollment) -> None:
 @must("50")
 async def accounts_do_not_conflict(kit: Kit) -> None:
     """Workers that each save an account of their own are never refused."""
+    # One lock, or one revision, for the whole table makes a crowd at one account everybody's
+    # problem.
     handles = await kit.many(WORKERS)
     records = [await kit.created(handle) for handle in handles]
     with quick_switching():
@@ -190,6 +214,8 @@ async def accounts_do_not_conflict(kit: Kit) -> None:
 @must("51", needs="import_path")
 async def one_process_wins(kit: Kit) -> None:
     """Of two processes that update from one revision exactly one is told True."""
+    # A lock in memory holds back threads and no processes, and an app on two machines is two
+    # processes.
     handle = await kit.open()
     record = await kit.created(handle)
     async with rivals_of(kit.inputs.import_path or "") as processes:
@@ -202,6 +228,8 @@ async def one_process_wins(kit: Kit) -> None:
 @should("52")
 async def losers_get_false(kit: Kit) -> None:
     """Whoever loses a race is told False; no deadlock or error of the database surfaces."""
+    # Deadlocks and serialisation failures are races lost, not failures: a user would be shown an
+    # error page.
     creating, *updating, deleting = await kit.many(WORKERS)
     user_id = kit.names.new()
     for _ in range(ROUNDS):

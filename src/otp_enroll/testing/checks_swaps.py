@@ -1,4 +1,7 @@
-"""Checks 22 to 32 and 67: a save compares and swaps in one step, and one revision serves once."""
+"""Checks 22 to 32 and 67: a save compares and swaps in one step, and one revision serves once.
+
+After each refusal the stored record is read again: a store may refuse and write all the same.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from otp_enroll.testing.kit import (
 
 
 async def _create_again(kit: Kit, first: Handle, second: Handle) -> None:
+    """Create an account twice; the second handle has looked at it before, and knows it is there."""
     record = await kit.created(first)
     await second.load(record.user_id)
     rival = make_record(record.user_id, state="disabled")
@@ -29,6 +33,7 @@ async def _create_again(kit: Kit, first: Handle, second: Handle) -> None:
 @must("22")
 async def second_create_is_refused(kit: Kit) -> None:
     """A second create of one id is refused and changes nothing."""
+    # An upsert would overwrite an account that is confirmed already.
     handle = await kit.open()
     await _create_again(kit, handle, handle)
 
@@ -36,12 +41,14 @@ async def second_create_is_refused(kit: Kit) -> None:
 @must("23")
 async def second_create_elsewhere_is_refused(kit: Kit) -> None:
     """A second create of one id from another handle is refused and changes nothing."""
+    # From another handle, because a store that remembers what it wrote passes the check before.
     await _create_again(kit, *await kit.pair())
 
 
 @must("24")
 async def stale_update_is_refused(kit: Kit) -> None:
     """An update from a revision that was replaced is refused and writes nothing."""
+    # The heart of the contract: by this refusal one code is right once, in any number of processes.
     handle, reader = await kit.pair()
     record = await kit.created(handle)
     later = replace(record, revision=new_revision(), document="{}")
@@ -58,6 +65,7 @@ async def stale_update_is_refused(kit: Kit) -> None:
 @must("25")
 async def stale_update_elsewhere_is_refused(kit: Kit) -> None:
     """Of two handles that loaded one revision the second is refused, reloads, and then wins."""
+    # The whole loop of the library: refused, load again, decide again, and win.
     quick, tardy = await kit.pair()
     record = await kit.created(quick)
     for handle in (quick, tardy):
@@ -76,6 +84,7 @@ async def stale_update_elsewhere_is_refused(kit: Kit) -> None:
 @must("26")
 async def update_of_nothing_is_refused(kit: Kit) -> None:
     """An update of a missing id is refused and creates nothing."""
+    # Else a save that comes after an erasure creates the account again.
     handle = await kit.open()
     record = make_record(kit.names.new())
     stored = await handle.save(record, expected=new_revision())
@@ -86,6 +95,8 @@ async def update_of_nothing_is_refused(kit: Kit) -> None:
 @must("27")
 async def equal_content_is_no_match(kit: Kit) -> None:
     """An update with a wrong revision is refused, though its content is the stored one."""
+    # A store must not take a save for one that landed because the content is there: the library
+    # finds out by the revision alone.
     handle = await kit.open()
     record = await kit.created(handle)
     for revision in (record.revision, new_revision()):
@@ -97,6 +108,7 @@ async def equal_content_is_no_match(kit: Kit) -> None:
 @must("28")
 async def empty_expected_is_no_match(kit: Kit) -> None:
     """An expected revision of "" neither creates nor replaces."""
+    # A truth test in place of "is None" takes it for a create.
     handle = await kit.open()
     record = make_record(kit.names.new())
     stored = await handle.save(record, expected="")
@@ -108,6 +120,7 @@ async def empty_expected_is_no_match(kit: Kit) -> None:
 
 
 async def _refused(kit: Kit, near: list[str], record_revision: str) -> None:
+    """Have updates refused whose revision is nearly the stored one."""
     handle = await kit.open()
     record = replace(make_record(kit.names.new()), revision=record_revision)
     await handle.save(record, expected=None)
@@ -122,6 +135,7 @@ async def _refused(kit: Kit, near: list[str], record_revision: str) -> None:
 @must("29")
 async def prefix_of_a_revision_is_no_match(kit: Kit) -> None:
     """A part of the stored revision, or the revision and more, is refused."""
+    # A column or a parameter that is cut makes a longer one match; LIKE a shorter one.
     revision = new_revision()
     await _refused(kit, [revision[:12], revision[:-1], revision[1:], revision + "0"], revision)
 
@@ -129,6 +143,8 @@ async def prefix_of_a_revision_is_no_match(kit: Kit) -> None:
 @should("29b")
 async def spelling_of_a_revision_counts(kit: Kit) -> None:
     """The stored revision in capitals, or with spaces around it, is refused."""
+    # A collation that folds does no harm here, as the library writes small letters alone, but it
+    # will fold the ids as well.
     revision = new_revision()
     await _refused(kit, [revision.upper(), f"{revision} ", f" {revision}"], revision)
 
@@ -136,6 +152,7 @@ async def spelling_of_a_revision_counts(kit: Kit) -> None:
 @must("30")
 async def chain_of_updates_holds(kit: Kit) -> None:
     """Of thirty updates in a row each is stored, and none opens the one before again."""
+    # Thirty, because a counter in a small column, or a list of old revisions, is exhausted by then.
     handle = await kit.open()
     before, record = new_revision(), await kit.created(handle)
     for number in range(30):
@@ -151,6 +168,8 @@ async def chain_of_updates_holds(kit: Kit) -> None:
 @must("31")
 async def old_life_is_no_match(kit: Kit) -> None:
     """After delete and create no revision of the first life is accepted."""
+    # Versions that start again after a delete let a confirm of the first life put its old secret
+    # into the second (ABA).
     handle, other = await kit.pair()
     first = await kit.created(handle)
     second = replace(first, revision=new_revision())
@@ -166,6 +185,8 @@ async def old_life_is_no_match(kit: Kit) -> None:
 @must("32")
 async def new_revision_alone_is_stored(kit: Kit) -> None:
     """An update that changes only the revision is True."""
+    # MySQL counts rows that changed unless it is asked for those that matched, and a store that
+    # counts them would call this one refused.
     handle, reader = await kit.pair()
     record = await kit.created(handle)
     later = replace(record, revision=new_revision())
@@ -177,6 +198,8 @@ async def new_revision_alone_is_stored(kit: Kit) -> None:
 @must("67")
 async def repeated_save_is_refused(kit: Kit) -> None:
     """A save that landed is refused when a driver delivers it again, and changes nothing."""
+    # Drivers send again when a reply is lost (redis-py does). The library then finds its own
+    # revision stored; a second True would hide that others have written since.
     handle, driver = await kit.pair()
     record = await kit.created(handle)
     stored = await driver.save(record, expected=None)

@@ -1,4 +1,9 @@
-"""The store contract: run its checks against a store and report, one line for each."""
+"""The store contract: run its checks against a store and report, one line for each.
+
+Nothing is green by absence: ``ok`` means that every check which was given what it needs passed or
+is waived, one that hangs or is skipped for no declared reason has failed, and what was not checked
+is listed.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +75,7 @@ def run(
         raw_count: Called with a user id; counts what is stored of it, past the store.
         open_read_only: As ``open_store``, for a handle that cannot write.
         waivers: For should-checks that may fail: number → reason.
-        environment: What the report shall tell: driver, server version, isolation, collation.
+        environment: What else the report is to say: driver, server version, isolation, collation.
         time_limit: Seconds that one check may take.
 
     Raises:
@@ -105,13 +110,19 @@ def checked_waivers(waivers: Mapping[str, str]) -> Mapping[str, str]:
 
 
 class Session:
-    """One run: judges checks one after the other."""
+    """One run: judges checks one after the other.
+
+    Args:
+        inputs: What the author of the adapter gave.
+        waivers: Number → reason, checked.
+        time_limit: Seconds that one check may take.
+    """
 
     def __init__(self, inputs: Inputs, waivers: Mapping[str, str], time_limit: float) -> None:
         self._inputs = inputs
         self._waivers = waivers
         self._time_limit = time_limit
-        self._names = Names()
+        self._names = Names()  # of the whole run, so that all of them are deleted at its end
         self._store = "unknown"
 
     async def report(self, checks: Sequence[Check], environment: Mapping[str, str]) -> Report:
@@ -137,7 +148,11 @@ class Session:
         )
 
     async def judge(self, check: Check) -> CheckResult:
-        """Run one check, if it has what it needs."""
+        """Run one check, if it has what it needs.
+
+        Returns:
+            Its verdict with a sentence: what holds, what is wrong, or why it was not checked.
+        """
         if check.needs is not None and getattr(self._inputs, check.needs) is None:
             return _result(check, "not run", f"needs {check.needs}=")
         started = time.perf_counter()
@@ -146,6 +161,10 @@ class Session:
         return _result(check, *self._waived(check, *result), seconds=seconds)
 
     def _waived(self, check: Check, verdict: Verdict, sentence: str) -> tuple[Verdict, str]:
+        """Put a waiver over a failure; one over anything else is a failure itself.
+
+        A waiver that stays when its reason is gone would hide the next mistake.
+        """
         reason = self._waivers.get(check.id)
         if reason is None:
             return verdict, sentence
@@ -154,6 +173,9 @@ class Session:
         return "failed", f"take the waiver back, the check is {verdict}"
 
     async def _verdict(self, check: Check) -> tuple[Verdict, str]:
+        """Perform a check within the time limit, and say how it ended."""
+        # Not wait_for, which waits for the end of what it cancels: a plain call that hangs in a
+        # thread cannot be cancelled at all.
         task = asyncio.ensure_future(self._perform(check))
         done, _ = await asyncio.wait({task}, timeout=self._time_limit)
         if not done:
@@ -164,7 +186,7 @@ class Session:
             task.result()
         except CheckSkipped as skipped:
             return "skipped", str(skipped)
-        except unittest.SkipTest as skipped:
+        except unittest.SkipTest as skipped:  # a fixture that finds no server must not look green
             return "skipped", f"not for a reason that a store may declare: {skipped}"
         except AssertionError as failure:
             return "failed", str(failure)
@@ -182,10 +204,11 @@ class Session:
         task = asyncio.ensure_future(self._delete(left))
         await asyncio.wait({task}, timeout=self._time_limit)
         if task.done():
-            task.exception()
+            task.exception()  # asked for, or asyncio complains that nobody did
         return tuple(left)
 
     async def _delete(self, left: dict[str, None]) -> None:
+        """Delete accounts one by one, and take from the dict those that are gone."""
         async with Kit(self._inputs, self._names) as kit:
             handle = await kit.open()
             kind = type(handle.target)
@@ -203,7 +226,10 @@ def _version() -> str:
 
 
 def judge_one(check: Check, inputs: Inputs, waivers: Mapping[str, str]) -> CheckResult:
-    """Judge one check alone, and delete what it made."""
+    """Judge one check alone, and delete what it made.
+
+    For test frameworks that want a test for each check: their order does not matter then.
+    """
     session = Session(inputs, checked_waivers(waivers), TIME_LIMIT)
     (result,) = asyncio.run(session.report([check], {})).results
     return result

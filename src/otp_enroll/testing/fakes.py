@@ -1,4 +1,7 @@
-"""A clock that moves when told to, and an authenticator app that reads a provisioning URI."""
+"""A clock that moves by hand alone, and an authenticator app that reads a provisioning URI.
+
+With both, a test of a login waits for no code to change and fails at no second of the minute.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,11 @@ class FrozenClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Move the clock, backwards if ``seconds`` is negative."""
+        """Move the clock, backwards if ``seconds`` is negative.
+
+        A code is right once (RFC 6238 §5.2), so after one was accepted a test has to move on by
+        a period, 30 seconds, to have another.
+        """
         self.now += seconds
 
 
@@ -39,12 +46,12 @@ class FakeAuthenticator:
     """
 
     def __init__(self, uri: str, clock: Callable[[], float]) -> None:
-        self._scanned, uri = parse(uri), ""
+        self._scanned, uri = parse(uri), ""  # as in the library: a failing test prints its locals
         self._clock = clock
 
     @property
     def label(self) -> str:
-        """What the app lists the entry as."""
+        """What the app lists the entry as; by the same label some apps overwrite an entry."""
         names = (self._scanned.issuer, self._scanned.account_name)
         return ": ".join(name for name in names if name)
 
@@ -52,7 +59,8 @@ class FakeAuthenticator:
         """Show the code.
 
         Args:
-            offset: Periods from now (of a HOTP: codes from the first one).
+            offset: Periods from now (of a HOTP: codes from the first one). 5 is a code that is
+                surely not right yet, and -5 one that is no longer.
         """
         parameters = self._scanned.parameters
         if parameters.type == "hotp":

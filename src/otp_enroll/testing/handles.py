@@ -1,6 +1,7 @@
 """Handles on a store: plain methods run in the handle's own thread, coroutines on the loop.
 
-So one check tests both flavours, and a handle that is bound to a thread works too.
+So one check tests both flavours, and a handle that is bound to a thread works too. A second handle
+on the same data is what shows caches, and writes that one's own connection alone can see.
 """
 
 from __future__ import annotations
@@ -37,7 +38,11 @@ class Worker:
         threading.Thread(target=self._work, name="otp_enroll.testing", daemon=True).start()
 
     def submit(self, function: Callable[[], T]) -> asyncio.Future[T]:
-        """Call a function in the thread; await what is returned."""
+        """Call a function in the thread; await what is returned.
+
+        Args:
+            function: Takes nothing. What it raises is raised where the call is awaited.
+        """
         future: Future[T] = Future()
         self._jobs.put(partial(_settle, future, function))
         return asyncio.wrap_future(future)
@@ -53,11 +58,12 @@ class Worker:
 
 
 def _settle(future: Future[T], function: Callable[[], T]) -> None:
+    """Call a function for a future, unless its caller went away while it stood in the queue."""
     if not future.set_running_or_notify_cancel():
         return
     try:
         future.set_result(function())
-    except BaseException as error:  # noqa: BLE001  # whoever awaits the call gets it
+    except BaseException as error:  # noqa: BLE001  # it is raised where the call is awaited
         future.set_exception(error)
 
 
@@ -103,7 +109,8 @@ def settled(method: str, answer: object) -> object:
     """Return the answer of a plain method.
 
     Raises:
-        AssertionError: It is a coroutine.
+        AssertionError: It is a coroutine. A caller that does not await it takes it for a result,
+            and a coroutine is true: each save would count as stored.
     """
     if inspect.iscoroutine(answer):
         answer.close()
@@ -114,7 +121,10 @@ def settled(method: str, answer: object) -> object:
 
 
 class Call:
-    """A call that waits for the others of its race."""
+    """A call that waits for the others of its race.
+
+    The method is looked up when the call is prepared, so that a race holds nothing but the call.
+    """
 
     def __init__(
         self, caller: Caller, method: str, args: tuple[object, ...], kwargs: dict[str, object]
@@ -135,12 +145,12 @@ class Call:
         return settled(self._method, answer)
 
     def _meet(self, barrier: threading.Barrier) -> object:
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=30)  # one that never comes must not hold up the others for good
         return self._function()
 
 
 class Handle(Caller):
-    """A handle on a store."""
+    """A handle on a store: its three methods, plain or awaited, by one spelling."""
 
     async def load(self, user_id: str) -> StoredEnrollment | None:
         """Call ``load``."""
@@ -182,7 +192,12 @@ class Handle(Caller):
 
 @asynccontextmanager
 async def opened(open_store: Callable[[], object]) -> AsyncGenerator[Caller]:
-    """Enter what ``open_store`` returns: in a thread of its own, or on the loop if it is async."""
+    """Enter what ``open_store`` returns: in a thread of its own, or on the loop if it is async.
+
+    Args:
+        open_store: Called in the thread, since sqlite3 and others bind a connection to the one
+            that made it.
+    """
     worker = Worker()
     try:
         manager = await worker.submit(open_store)
@@ -201,6 +216,7 @@ async def opened(open_store: Callable[[], object]) -> AsyncGenerator[Caller]:
 
 
 async def _closed(closing: asyncio.Future[bool | None]) -> None:
+    """Wait for a handle to close, and leave it behind if it hangs: the check has its verdict."""
     done, _ = await asyncio.wait({closing}, timeout=CLOSE_LIMIT)
     for one in done:
         one.result()

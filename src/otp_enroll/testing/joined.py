@@ -1,4 +1,8 @@
-"""What the joined checks drive: an app's transactions with a joined store inside."""
+"""What the joined checks drive: an app's transactions with a joined store inside.
+
+The kit cannot know how an app begins and commits, so the author of an adapter writes these few
+methods, with the app's own library, on the app's own table.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,13 @@ class JoinedTransaction(Protocol):
         ...
 
     def write_app_row(self, key: str) -> object:
-        """Insert a row into some table of the app, in this transaction."""
+        """Insert a row into some table of the app, in this transaction.
+
+        It is how a check sees that the store ended, or broke, a transaction which is not its own.
+
+        Args:
+            key: The row's; no other row has it.
+        """
         ...
 
 
@@ -37,8 +47,10 @@ class JoinedHarness(Protocol):
     """How the kit gets at the app's transactions, on the data that ``open_store`` has.
 
     Attributes:
-        lock_timeout: Seconds within which a statement that waits for a lock must answer.
-        retryable: What the driver raises when the app shall repeat its transaction.
+        lock_timeout: Seconds within which a statement that waits for a lock must answer. Set one
+            on the app's connections: PostgreSQL's default is to wait without end.
+        retryable: What the driver raises when the app is to repeat its transaction: for
+            serialisation failures, deadlocks, lock timeouts and "database is locked".
     """
 
     @property
@@ -54,9 +66,13 @@ class JoinedHarness(Protocol):
     def transaction(
         self,
     ) -> AbstractContextManager[JoinedTransaction] | AbstractAsyncContextManager[JoinedTransaction]:
-        """Begin a transaction at the database's default isolation."""
+        """Begin a transaction at the database's default isolation.
+
+        The default, because apps run at it, and MySQL's (REPEATABLE READ) is where a load shows
+        what was committed long before.
+        """
         ...
 
     def has_app_row(self, key: str) -> object:
-        """Tell, outside all transactions, whether that row is committed; plain or awaited."""
+        """Return, outside all transactions, whether that row is committed; plain or awaited."""
         ...

@@ -1,4 +1,8 @@
-"""What the checks of the store contract share: Check, Kit, and sentences instead of asserts."""
+"""What the checks of the store contract share: Check, Kit, and sentences instead of asserts.
+
+A check is a coroutine whose docstring is what holds when it passes; the report and the docs quote
+it whole. So why a check exists stands in comments.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from otp_enroll.testing.handles import Caller, Handle, OpenStore, opened
 from otp_enroll.testing.joined import JoinedHarness
 
 NOW: Final = 1_800_000_000
+"""The Unix second at which records of the kit are made."""
 
 GROUPS: Final = {
     "import_path": "process",
@@ -30,7 +35,7 @@ GROUPS: Final = {
 THREAD_BOUND: Final = "the store says that a handle is bound to one thread"
 NO_CONFLICT: Final = "the database raised nothing in a conflict"
 DECLARED: Final = (THREAD_BOUND, NO_CONFLICT)
-"""The reasons for which a check may be skipped without a harm to the report."""
+"""The reasons for which a check may be skipped without harm to the report."""
 
 Body = Callable[["Kit"], Coroutine[Any, Any, None]]
 
@@ -72,12 +77,22 @@ class Check:
 
 
 def must(number: str, *, needs: str | None = None) -> Callable[[Body], Check]:
-    """Declare a check that no store may fail."""
+    """Declare a check that no store may fail.
+
+    Args:
+        number: Its number in the contract.
+        needs: The argument of ``run`` without which it is not run.
+    """
     return lambda body: Check(id=number, level="M", needs=needs, body=body)
 
 
 def should(number: str, *, needs: str | None = None) -> Callable[[Body], Check]:
-    """Declare a check that a waiver with a reason may cover."""
+    """Declare a check that a waiver with a reason may cover.
+
+    Args:
+        number: Its number in the contract.
+        needs: The argument of ``run`` without which it is not run.
+    """
     return lambda body: Check(id=number, level="S", needs=needs, body=body)
 
 
@@ -94,9 +109,15 @@ def require(condition: object, sentence: str) -> None:
 def require_same(found: object, saved: StoredEnrollment, when: str) -> None:
     """Compare value and type of each field.
 
+    Args:
+        found: What a load returned.
+        saved: What must have come back.
+        when: The end of the sentence: where and after what it was loaded.
+
     Raises:
         AssertionError: One differs.
     """
+    # Types too: 1 equals True and 1.0, and the next database that the row meets minds.
     require(found is not None, f"load returned None {when}: the record is not there")
     require(isinstance(found, StoredEnrollment), f"load returned no StoredEnrollment {when}")
     for one in fields(StoredEnrollment):
@@ -108,6 +129,7 @@ def require_same(found: object, saved: StoredEnrollment, when: str) -> None:
 
 
 def _brief(value: object) -> str:
+    """Show a value in a sentence; a document of 64 KB is shown by its beginning."""
     shown = f"{type(value).__name__} {value!r}"
     return shown if len(shown) <= 60 else f"{shown[:40]}… ({len(shown)} characters)"
 
@@ -125,7 +147,7 @@ def make_record(
     changed_at: int = NOW,
     document: str | None = None,
 ) -> StoredEnrollment:
-    """Return a record that differs from every other one."""
+    """Return a record that differs from every other one, by its revision and its document."""
     return StoredEnrollment(
         user_id=user_id,
         revision=new_revision(),
@@ -150,13 +172,16 @@ class Inputs:
 
 @dataclass(slots=True)
 class Names:
-    """The user ids of one run: no other run and no account has them."""
+    """The user ids of one run: no other run and no account has them.
+
+    So that a run does no harm on a database with accounts in it, and two runs may go on at once.
+    """
 
     run: str = field(default_factory=lambda: secrets.token_hex(6))
     used: dict[str, None] = field(default_factory=dict[str, None])
 
     def new(self, tail: str = "") -> str:
-        """Return a new user id that ends with ``tail``."""
+        """Return a new user id that ends with ``tail``, and remember it."""
         return self.take(f"otp-kit-{self.run}-{len(self.used)}-{tail}")
 
     def take(self, user_id: str) -> str:
@@ -185,7 +210,7 @@ class Kit:
         await self._stack.aclose()
 
     async def caller(self, open_target: Callable[[], object]) -> Caller:
-        """Enter any context manager until the check is over."""
+        """Enter any context manager, plain or async, until the check is over."""
         return await self._stack.enter_async_context(opened(open_target))
 
     async def open(self) -> Handle:
@@ -202,7 +227,7 @@ class Kit:
         return [await self.open() for _ in range(number)]
 
     def shared(self, handle: Handle, number: int) -> list[Handle]:
-        """Return one handle for so many threads."""
+        """Return one handle for so many threads, each with a worker of its own."""
         handles = [handle.shared() for _ in range(number)]
         for one in handles:
             self._stack.callback(one.worker.stop)
@@ -214,7 +239,11 @@ class Kit:
         user_id: str | None = None,
         **fields_: Any,  # noqa: ANN401  # passed on
     ) -> StoredEnrollment:
-        """Create a record through a handle and return it."""
+        """Create a record through a handle and return it; the fields are ``make_record``'s.
+
+        Raises:
+            AssertionError: The store did not answer ``True``.
+        """
         record = make_record(user_id or self.names.new(), **fields_)
         stored = await handle.save(record, expected=None)
         require(stored is True, f"save of a new id returned {stored!r} and not True")

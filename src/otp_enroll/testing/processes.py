@@ -1,4 +1,8 @@
-"""Races between processes, in step by pipes: a rival is armed, told to go, and may be held up."""
+"""Races between processes, in step by pipes: a rival is armed, let go, and may be held up.
+
+By pipes and not by a clock: on a busy machine two processes that start "at the same time" run one
+after the other, and a store whose lock holds threads alone passes.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +25,11 @@ PROCESSES: Final = 2
 STOPPED: Final = "stopped"
 """What a process says in place of an answer, when its save is held up."""
 
-_LAST_WORDS: Final = 5.0
+_LAST_WORDS: Final = 5.0  # seconds; after them a store that hangs is killed
 
 
 def imported(path: str) -> Any:  # noqa: ANN401  # whatever stands there
-    """Return what ``pkg.mod:name`` names.
+    """Import the module of ``pkg.mod:name``, and return what is named.
 
     Raises:
         ValueError: It has no colon.
@@ -37,14 +41,22 @@ def imported(path: str) -> Any:  # noqa: ANN401  # whatever stands there
 
 
 class Rival:
-    """Another process with a handle of its own."""
+    """Another process with a handle of its own.
+
+    A fresh interpreter, never a fork: a fork would share locks, caches and connections with this
+    one, and it is those that the race is to do without.
+
+    Args:
+        import_path: ``"pkg.mod:open_store"``.
+    """
 
     def __init__(self, import_path: str) -> None:
-        self._process = subprocess.Popen(  # noqa: S603  # the code of whoever runs the checks
+        self._process = subprocess.Popen(  # noqa: S603  # the code of the one who runs the checks
             [sys.executable, "-m", "otp_enroll.testing.rival", import_path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            # pytest and others put folders on the path that the environment does not name.
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         self._told = cast("IO[str]", self._process.stdin)
@@ -58,6 +70,11 @@ class Rival:
         """Give it the next save, and wait until it needs nothing but the word to go.
 
         At that touch (0: at none) it is held up, says ``STOPPED``, and needs the word again.
+
+        Args:
+            record: What to save.
+            expected: The revision that it must find.
+            stop_at: At which touch of record or revision it is held up, counted from 1.
         """
         self._say({"record": asdict(record), "expected": expected, "stop_at": stop_at})
         await self._expect("armed")
@@ -67,7 +84,11 @@ class Rival:
         self._say("go")
 
     async def answer(self) -> object:
-        """Return what its save returned, or what it raised as a text; or ``STOPPED``."""
+        """Return what its save returned, or what it raised as a text; or ``STOPPED``.
+
+        Raises:
+            AssertionError: It ended before it answered.
+        """
         return json.loads(await self._line())
 
     def end(self) -> None:
@@ -83,6 +104,7 @@ class Rival:
         self._told.flush()
 
     async def _line(self) -> str:
+        # In a thread: the other process's answer is awaited on the same loop.
         line = await asyncio.to_thread(self._heard.readline)
         if not line:
             raise AssertionError("a process of the race ended; its error output says why")
@@ -113,7 +135,17 @@ async def race_processes(
     expected: str,
     stop: Stop | None,
 ) -> list[object]:
-    """Let two processes save at once, or the second one while the first is held up."""
+    """Let two processes save at once, or the second one while the first is held up.
+
+    Args:
+        processes: Two.
+        records: What each is to save.
+        expected: The revision that both expect.
+        stop: Where the first is held up, or ``None``.
+
+    Returns:
+        Their answers, in order.
+    """
     first, second = processes
     await first.arm(records[0], expected=expected, stop_at=stop.at if stop else 0)
     await second.arm(records[1], expected=expected, stop_at=0)

@@ -1,4 +1,7 @@
-"""The store contract for pytest: a class with a named test for each check."""
+"""The store contract for pytest: a class with a named test for each check.
+
+The one module of the kit that imports pytest, and no other imports it.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,7 @@ class StoreContract:
     )
     def test_store_contract(self, check: Check) -> None:
         """The store passes the check."""
+        # Synchronous, so that no plugin's event loop and no fixture of a database is in the way.
         judge_or_skip(self.judge(check))
 
     @classmethod
@@ -55,8 +59,11 @@ class StoreContract:
 
 
 def judge_or_skip(result: CheckResult) -> None:
-    """Turn a verdict into pytest's own."""
+    """Turn a verdict into pytest's own; what is waived passes."""
+    # A skip that no store may declare is a failure: else a fixture that skips where it finds no
+    # server would turn the whole contract green.
     if result.verdict == "not run" or (result.verdict == "skipped" and result.ok):
         pytest.skip(result.sentence)
     if not result.ok:
+        # The sentence names the mistake; the frames would be the kit's and not the store's.
         pytest.fail(f"{result.id} {result.name}: {result.sentence}", pytrace=False)

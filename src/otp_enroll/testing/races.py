@@ -1,4 +1,9 @@
-"""Races made certain: calls that start together, and rivals that act in the middle of a save."""
+"""Races made certain: calls that start together, and rivals that act in the middle of a save.
+
+A race that is merely run often misses most mistakes: between a comparison in Python and the write
+behind it lie microseconds. So the values that a save is given hold it up at each place where it
+looks at them, while its rivals are let through. A database looks at its own copy and minds nothing.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +21,13 @@ from otp_enroll.storage.protocol import StoredEnrollment
 from otp_enroll.testing.handles import Call
 
 WORKERS: Final = 4
+"""Handles, each in a thread of its own or as a task, that race at once."""
+
 ROUNDS: Final = 30
+"""Races in a check, with those in which the first save is held up."""
 
 _PATIENCE: Final = 0.3
-_MOST_STOPS: Final = 20
+_MOST_STOPS: Final = 20  # a save that touches its values more often is measured by these
 _FIELDS: Final = frozenset(field.name for field in fields(StoredEnrollment))
 
 
@@ -44,7 +52,10 @@ class Touches:
             self._hold()
 
     def end(self) -> None:
-        """Call back no more: the save is done, and its store may have kept the record."""
+        """Call back no more: the save is done, and its store may have kept the record.
+
+        A later load that compares it would else be held up, and be taken for a hang.
+        """
         self._left = 0
 
 
@@ -71,7 +82,7 @@ class SlowText(str):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    __hash__ = str.__hash__
+    __hash__ = str.__hash__  # lost with __eq__ otherwise, and a store in memory may look it up
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, (str(self),)  # who copies it, or sends it elsewhere, has plain text
@@ -90,7 +101,7 @@ class SlowRecord(StoredEnrollment):
 
 
 def slow(record: StoredEnrollment, touches: Touches) -> StoredEnrollment:
-    """Return the record, slow to read."""
+    """Return the record, slow to read: each look at a field is a touch."""
     slowed = SlowRecord(
         user_id=record.user_id,
         revision=record.revision,
@@ -106,9 +117,9 @@ def slow(record: StoredEnrollment, touches: Touches) -> StoredEnrollment:
 class Stop:
     """Holds one save up at its n-th touch, until its rivals are done.
 
-    Whoever looks first and writes after is held between the two for some n, and the rivals get
-    in. A database is held before its one statement. A store that lets no rival in meanwhile is
-    released when the patience is over.
+    A store that looks first and writes after is held between the two for some n, and the rivals
+    get in. A database is held before its one statement. A store that lets no rival in meanwhile
+    is released when the patience is over.
 
     Args:
         at: At which touch, counted from 1.
@@ -128,6 +139,7 @@ class Stop:
 
     def _hold(self) -> None:
         self.is_reached = True
+        # Held up in a thread, the save waits while the loop lets the rivals through.
         if threading.get_ident() == self._thread:
             self._begun.set()  # tasks change over where they await; here all of them would wait
             return
@@ -135,14 +147,22 @@ class Stop:
         self.is_in_vain = not self._done.wait(self.patience)
 
     async def answers(self, first: Call, rivals: Sequence[Call]) -> list[object]:
-        """Make the first call, and the rivals when it is held up, or done."""
+        """Make the first call, and the rivals when it is held up, or done.
+
+        Args:
+            first: The save that is held up.
+            rivals: What is done meanwhile.
+
+        Returns:
+            What all returned, or raised, in order.
+        """
 
         async def held() -> list[object]:
             try:
                 return await _together([first])
             finally:
                 self.touches.end()
-                self._begun.set()
+                self._begun.set()  # a save that ends before its touch must not keep the rivals
 
         async def others() -> list[object]:
             await self._begun.wait()
@@ -181,7 +201,10 @@ def rounds() -> Iterator[Stop | None]:
 
 @contextmanager
 def quick_switching() -> Generator[None]:
-    """Let threads take turns as often as the interpreter can."""
+    """Let threads take turns as often as the interpreter can.
+
+    By default one runs for 5 ms, in which a store's two steps nearly always fit.
+    """
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
@@ -194,6 +217,10 @@ async def race(calls: Sequence[Call], stop: Stop | None = None) -> list[object]:
     """Make all calls at once and return their answers, or what they raised, in order.
 
     With a stop the first call begins, and the others are made when it is held up.
+
+    Args:
+        calls: Two or more, each with a handle of its own.
+        stop: Where the first one is held up.
     """
     with quick_switching():
         if stop is None:

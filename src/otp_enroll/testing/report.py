@@ -1,4 +1,7 @@
-"""What a run of the store contract found: a verdict and a sentence for each check."""
+"""What a run of the store contract found: a verdict and a sentence for each check.
+
+For people as text, and for CI as JSON. It claims no more than what was run.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from otp_enroll.testing.kit import DECLARED
 Verdict = Literal["passed", "failed", "skipped", "not run", "waived"]
 
 LEVELS: Final = ("core", "process", "joined", "fault")
+"""The groups that a level names, in its order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +60,7 @@ class Report:
 
     Attributes:
         results: One for each check, in order.
-        environment: Versions, the store's class, and what the caller told.
+        environment: Versions, the store's class, and what the caller added.
         left_behind: User ids of the run that could not be deleted after it.
     """
 
@@ -70,6 +74,7 @@ class Report:
 
         What was not given is in ``unchecked``, and the level does not claim it.
         """
+        # ``all`` of nothing is true, and a report without a result must not be.
         ran = [result for result in self.results if result.group not in self.unchecked]
         return bool(ran) and all(result.ok for result in ran)
 
@@ -95,6 +100,7 @@ class Report:
         return "+".join(proved) if "core" in proved else "none"
 
     def _is_proved(self, group: str) -> bool:
+        """Return whether all must-checks of a group passed; should-checks do not count here."""
         musts = [one for one in self.results if one.group == group and one.level == "M"]
         return bool(musts) and all(one.ok for one in musts)
 
@@ -108,6 +114,6 @@ class Report:
         return "\n".join([*lines, facts, f"{'ok' if self.ok else 'NOT OK'}, level {self.level}"])
 
     def to_json(self) -> str:
-        """Return all of it as JSON."""
+        """Return all of it as JSON, with what it comes to first."""
         summary = {"ok": self.ok, "level": self.level, "unchecked": self.unchecked}
         return json.dumps({**summary, **asdict(self)}, indent=2)

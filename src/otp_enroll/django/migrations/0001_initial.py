@@ -1,4 +1,8 @@
-"""Create the table."""
+"""Create the table.
+
+Lengths and permissions are written out, not taken from the model: what was applied once must
+stay what it was when the model changes.
+"""
 
 from typing import ClassVar
 

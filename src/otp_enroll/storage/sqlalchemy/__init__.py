@@ -1,4 +1,8 @@
-"""Stores in the app's SQL database, through SQLAlchemy 2: PostgreSQL, MariaDB, MySQL or SQLite."""
+"""Stores in the app's SQL database, through SQLAlchemy 2: PostgreSQL, MariaDB, MySQL or SQLite.
+
+Over an engine a store commits by itself, and judges codes; over the app's session or connection
+it is joined, and the app commits. What a code has cost must not go with the app's roll-back.
+"""
 
 from otp_enroll.extras import name_missing_extra
 

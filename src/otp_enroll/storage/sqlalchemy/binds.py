@@ -1,4 +1,9 @@
-"""What a store can be bound to, and what to pass in place of anything else."""
+"""What a store can be bound to, and what to pass in place of anything else.
+
+The kind of bind decides whether a store commits, so nothing is guessed: what does not fit is
+refused when the store is built. Of the other flavour every answer would be a coroutine, which is
+true, and a refused save would count as stored.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +23,18 @@ def check_bind(
 ) -> Engine | Connection | Session:
     """Return what a ``SQLAlchemyStore`` is bound to.
 
+    Args:
+        bind: What the app passed.
+
+    Returns:
+        The same, or the session that a ``scoped_session`` stands for in this thread.
+
     Raises:
         TypeError: It cannot be bound to this; the text says what to pass.
     """
     kind = type(bind).__name__
     bind = bind() if isinstance(bind, scoped_session) else bind
+    # ``create_engine`` takes the URL of an async driver without a word, and fails at first use.
     if isinstance(bind, Engine) and bind.dialect.is_async:
         advice = "its driver is async, so use AsyncSQLAlchemyStore over own_async_engine"
     elif isinstance(bind, (Engine, Connection, Session)):
@@ -40,6 +52,12 @@ def check_async_bind(
     bind: AsyncEngine | AsyncConnection | AsyncSession | async_scoped_session[AsyncSession],
 ) -> AsyncEngine | AsyncConnection | AsyncSession:
     """Return what an ``AsyncSQLAlchemyStore`` is bound to.
+
+    Args:
+        bind: What the app passed.
+
+    Returns:
+        The same, or the session that an ``async_scoped_session`` stands for in this task.
 
     Raises:
         TypeError: It cannot be bound to this; the text says what to pass.

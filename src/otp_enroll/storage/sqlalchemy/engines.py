@@ -1,4 +1,8 @@
-"""Engines, and how a call in own mode gets its lock timeout on their connections."""
+"""Engines, and how a call in own mode gets its lock timeout on their connections.
+
+Without a timeout, a request that has changed the account's row in its own transaction, and then
+lets a code be judged, waits for a lock that it holds itself: for ever on PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,14 @@ _MARK: Final = "otp_enroll_own"
 
 
 class Waiting(NamedTuple):
-    """How a call in own mode gets its lock timeout from a connection that the app uses too."""
+    """How a call in own mode gets its lock timeout from a connection that the app uses too.
+
+    Attributes:
+        isolation_level: What the store's engine has, or ``None`` for the app's own.
+        before: A statement before the store's, or ``None``.
+        after: A statement that gives the app's settings back, or ``None`` where they come back
+            by themselves.
+    """
 
     isolation_level: str | None = None
     before: str | None = None
@@ -26,7 +37,11 @@ class Waiting(NamedTuple):
 
     @contextmanager
     def on(self, connection: Connection) -> Generator[None]:
-        """Set the timeout for the block, and what the app had after it."""
+        """Set the timeout for the block, and what the app had after it.
+
+        Args:
+            connection: One from the app's pool, on which a transaction has begun.
+        """
         if self.before is not None:
             connection.exec_driver_sql(self.before)
         try:
@@ -54,6 +69,8 @@ class Waiting(NamedTuple):
             raise
 
 
+# Kept in variables of the session, so that setting and keeping are one round trip. Both, because
+# a row and a table (ALTER TABLE in a migration) are waited for by clocks of their own.
 _MYSQL_WAITING: Final = Waiting(
     before=(
         "SET @otp_enroll_row = @@SESSION.innodb_lock_wait_timeout,"
@@ -67,7 +84,8 @@ _MYSQL_WAITING: Final = Waiting(
     ),
 )
 _WAITING: Final = {
-    # A transaction, whatever the engine's own level is, because SET LOCAL ends with it.
+    # A transaction, whatever the engine's own level is, because SET LOCAL ends with it. And READ
+    # COMMITTED, in which a save that waited looks again at the row and is simply refused.
     "postgresql": Waiting("READ COMMITTED", f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"),
     "mysql": _MYSQL_WAITING,
     "mariadb": _MYSQL_WAITING,
@@ -96,7 +114,8 @@ def own_engine(url: str | URL, **options: Any) -> Engine:  # noqa: ANN401  # as 
     Args:
         url: As for ``create_engine``.
         options: As for ``create_engine``, without ``isolation_level``. Parameters are hidden in
-            error messages unless ``hide_parameters`` says otherwise.
+            error messages unless ``hide_parameters`` says otherwise: they hold the document,
+            and an app logs such messages (CWE-532).
 
     Raises:
         ValueError: The stores were not tried on that database.
@@ -110,19 +129,24 @@ def own_async_engine(
     url: str | URL,
     **options: Any,  # noqa: ANN401  # as create_async_engine
 ) -> AsyncEngine:
-    """As ``own_engine``, for ``AsyncSQLAlchemyStore``."""
+    """As ``own_engine``, for ``AsyncSQLAlchemyStore``. Keep it to one event loop."""
     engine = create_async_engine(url, **_own_options(options))
     _set_on_connect(engine.sync_engine)
     return engine
 
 
 def _own_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    # The mark is how a store knows that this engine needs no statement before its own.
     marked = {**options.get("execution_options", {}), _MARK: True}
     own = {"isolation_level": "AUTOCOMMIT", "execution_options": marked}
     return {"hide_parameters": True, **options, **own}
 
 
 def _set_on_connect(engine: Engine) -> None:
+    """Give each new connection its lock timeout, once in its life.
+
+    By an event and not by ``connect_args``, for which each driver has a spelling of its own.
+    """
     setting = _CONNECTED[check_dialect(engine.dialect)]
 
     @event.listens_for(engine, "connect")
@@ -137,6 +161,9 @@ def _set_on_connect(engine: Engine) -> None:
 def check_dialect(dialect: Dialect) -> str:
     """Return the dialect's name.
 
+    A database on which the stores were not tried may take ``Alice`` for ``alice``, or count rows
+    otherwise, and nothing would say so.
+
     Raises:
         ValueError: The stores were not tried on that database.
     """
@@ -148,10 +175,14 @@ def check_dialect(dialect: Dialect) -> str:
 def choose_waiting(engine: Engine) -> tuple[Waiting, dict[str, Any]]:
     """Return how calls get their lock timeout, and the options that a store's engine needs.
 
+    Args:
+        engine: The one that a store in own mode was given.
+
     Raises:
         ValueError: Its pool lends one connection to several at once.
     """
     name = check_dialect(engine.dialect)
+    # On a connection that is the app's too, each call would commit the app's work in passing.
     if isinstance(engine.pool, (StaticPool, SingletonThreadPool)):
         raise ValueError(  # noqa: TRY004  # an engine it is
             "this engine lends its one connection to the app's transactions too,"

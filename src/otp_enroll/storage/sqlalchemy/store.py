@@ -1,4 +1,7 @@
-"""The stores, both flavours side by side."""
+"""The stores, both flavours side by side.
+
+Side by side, so that they can be compared: where they differ in more than ``await``, they must.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from otp_enroll.storage.sqlalchemy.statements import (
     statement_errors,
 )
 
-_NO_ACCOUNT: Final = ""
+_NO_ACCOUNT: Final = ""  # no account has it for an id, so a listing waits for no account's lock
 
 
 class SQLAlchemyStore:
@@ -63,8 +66,9 @@ class SQLAlchemyStore:
         if isinstance(bind, Engine):
             self._waiting, options = choose_waiting(bind)
             self._locks = AccountLocks(threading.Lock)
-            bind = bind.execution_options(**options)
+            bind = bind.execution_options(**options)  # a view of it: the app's stays as it was
         self._bind = bind
+        # Asked for a write: a session may send reads elsewhere, or have no bind for all tables.
         writer = bind.get_bind(clause=delete(table)) if isinstance(bind, Session) else bind
         self._statements = Statements(table, writer.dialect)
 
@@ -82,7 +86,7 @@ class SQLAlchemyStore:
         """Store with one conditional statement.
 
         Raises:
-            StorageError: In own mode: the database failed.
+            StorageError: In own mode: the database failed, or a lock was not free in time.
             ValueError: A text that is longer than its column.
         """
         statement, values = self._statements.save(record, expected)
@@ -90,10 +94,12 @@ class SQLAlchemyStore:
             with self._connection(record.user_id) as connection:
                 try:
                     return has_stored(connection.execute(statement, values))
-                except IntegrityError as error:
+                except IntegrityError as error:  # MySQL's; it undid the statement alone
                     if is_duplicate(error.orig):
                         return False
                     raise
+        # Out here, because a commit may lose the race as well (Galera compares only then: 1213).
+        # Joined, the driver's own error passes by: the app has to repeat its transaction.
         except StorageError as error:
             if means_lost_race(error):
                 return False
@@ -118,6 +124,8 @@ class SQLAlchemyStore:
     ) -> Sequence[str]:
         """Return ids in ascending order of their UTF-8 bytes.
 
+        The arguments are those of ``ListingStore.user_ids``.
+
         Raises:
             StorageError: In own mode: the database failed.
         """
@@ -127,12 +135,15 @@ class SQLAlchemyStore:
 
     @contextmanager
     def _connection(self, user_id: str) -> Generator[Connection]:
+        """Lend a connection: the app's as it is, or one of the pool for a transaction."""
         if isinstance(self._bind, Connection):
             yield self._bind
         elif isinstance(self._bind, Session):
             # Ask for the connection of a write: some sessions send reads to a replica.
             yield self._bind.connection(bind_arguments={"clause": self._statements.delete})
         else:
+            # First the account's lock and then a connection: the other way round a crowd would
+            # hold the pool while it waits.
             with (
                 statement_errors(),
                 self._lock(user_id),
@@ -156,7 +167,8 @@ class SQLAlchemyStore:
 class AsyncSQLAlchemyStore:
     """As ``SQLAlchemyStore``, awaited, over an async engine, session or connection.
 
-    In own mode it is safe to use from several tasks. Make the engine with ``own_async_engine``.
+    In own mode it is safe to use from several tasks of one event loop: drivers bind a connection
+    to the loop that made it. Make the engine with ``own_async_engine``.
 
     Args:
         bind: An engine, or the app's session or connection.
@@ -244,6 +256,7 @@ class AsyncSQLAlchemyStore:
     @asynccontextmanager
     async def _lock(self, user_id: str) -> AsyncGenerator[None]:
         with self._locks.lend(user_id) as lock:
+            # asyncio's lock has no timeout of its own.
             await asyncio.wait_for(lock.acquire(), LOCK_SECONDS)
             try:
                 yield

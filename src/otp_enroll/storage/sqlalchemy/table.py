@@ -1,4 +1,8 @@
-"""The table, and the type of its texts, which every database compares byte for byte."""
+"""The table, and the type of its texts, which every database compares byte for byte.
+
+Under MariaDB's default collation ``Alice``, ``alicé`` and "alice " are one id: the second of
+them would be asked for the codes of the first.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,8 @@ def _compile_for_postgresql(kind: ExactString, *_: object, **__: object) -> str:
 
 @compiles(ExactString, "mysql", "mariadb")
 def _compile_for_mysql(kind: ExactString, compiler: MySQLTypeCompiler, **_: object) -> str:
-    # Of the older collations even utf8mb4_bin ignores spaces at the end.
+    # Of the older collations even utf8mb4_bin ignores spaces at the end. MariaDB has one without
+    # that padding and MySQL another, and neither knows the other's name.
     collation = "utf8mb4_nopad_bin" if compiler.dialect.is_mariadb else "utf8mb4_0900_bin"
     return f"VARCHAR({kind.length}) CHARACTER SET utf8mb4 COLLATE {collation}"
 
@@ -35,11 +40,18 @@ def enrollment_table(
 ) -> Table:
     """Declare the table, for ``metadata.create_all`` or a migration.
 
+    Times are integers of Unix seconds, because a DATETIME loses the zone and the fraction. No
+    column expires a row. A table written by hand must keep the collations of the ids.
+
     Args:
         metadata: The app's.
         name: The table's name.
         schema: The schema that it is in, if not the connection's own.
+
+    Returns:
+        The table, for the stores.
     """
+    # TEXT is cut at 64 KB on MySQL, and silently so outside its strict mode.
     document = Text().with_variant(
         mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
     )

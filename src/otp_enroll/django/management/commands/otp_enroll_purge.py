@@ -1,4 +1,8 @@
-"""``manage.py otp_enroll_purge``: erase the secrets of expired setups."""
+"""``manage.py otp_enroll_purge``: erase the secrets of expired setups.
+
+They open nothing any more, and the next write to their account erases them; this is for accounts
+to which nobody comes back (ASVS 14.2.7: keep no sensitive data that is not needed).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,10 @@ from otp_enroll.django.conf import get_enroller
 
 
 class Command(BaseCommand):
-    """Erase expired setups, which are dead already. Run it every hour or so."""
+    """Erase expired setups, which are dead already. Run it every hour or so.
+
+    Two at once do no harm: each row goes by a save that compares, as a request's does.
+    """
 
     help = "Erase the secrets of expired setups."
 
