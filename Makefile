@@ -38,7 +38,7 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
-types: $(VENV)/.types $(VENV)/.test
+types: $(VENV)/.types $(VENV)/.packages
 	$(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" pyright
 
@@ -46,7 +46,7 @@ docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build
 	@echo "docs/_build/index.html"
 
-# The readers of typed text, URIs, keys and documents on strange input, until somebody is content.
+# The readers of typed text, URIs, keys and documents on strange input, until interrupted.
 fuzz: $(VENV)/.test
 	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q -n 2 tests/proof/test_fuzz.py
 
@@ -111,12 +111,16 @@ $(VENV)/.web: $(VENV)/.demo
 	$(BIN)/python -m pip install -qq --group web
 	touch $@
 
-$(VENV)/.test: $(VENV)/.demo
+# The packages of the tests without the servers, which the type checkers need not wait for.
+$(VENV)/.packages: $(VENV)/.demo
+	$(BIN)/python -m pip install -qq --group test
+	touch $@
+
+$(VENV)/.test: $(VENV)/.packages
 	PATH="$$PATH:/usr/sbin:$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)" \
 	  tests/debian_packages.sh oathtool:oathtool zbarimg:zbar-tools rsvg-convert:librsvg2-bin \
 	  postgres:postgresql mariadbd:mariadb-server redis-server:redis-server \
 	  chromium:chromium chromium-headless-shell pdfinfo:poppler-utils
-	$(BIN)/python -m pip install -qq --group test
 	touch $@
 
 $(VENV)/.mutation: $(VENV)/.test

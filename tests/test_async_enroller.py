@@ -454,7 +454,7 @@ def test_both_flavours_log_a_listener_that_raises(caplog: pytest.LogCaptureFixtu
         asyncio.run(trace.call("begin", USER, account_name="sara"))
         (record,) = caplog.records
         assert record.name == "otp_enroll"
-        assert record.getMessage() == "on_event raised; what it was told of stands"
+        assert record.getMessage() == "on_event raised; the change that it reports stands"
         assert record.exc_info is not None
 
 
@@ -476,6 +476,7 @@ def test_awaited_view_does_what_its_twin_does() -> None:
         view = enroller.using(Joined())
         setup = await view.begin(USER, account_name="sara")
         assert (await view.status(USER)).state == "pending"
+        assert (await view.resume(USER, setup_id=setup.id)).key == setup.key
         await view.cancel(USER, setup_id=setup.id)
         with pytest.raises(errors.NotEnrolledError):
             await view.rename(USER, "default", "phone")
@@ -483,9 +484,11 @@ def test_awaited_view_does_what_its_twin_does() -> None:
             await view.begin(USER, account_name="sara", proof="123456")  # type: ignore[arg-type]  # refused at run time
         await view.erase(USER, proof=VOUCHED)
         assert told == []
-        assert len(view.events) == 4
+        assert len(view.events) == 5
         await view.deliver_events()
-        assert told == ["SetupBegun", "SetupCancelled", "OverrideUsed", "EnrollmentErased"]
+        assert told == [
+            "SetupBegun", "SetupResumed", "SetupCancelled", "OverrideUsed", "EnrollmentErased",
+        ]  # fmt: skip
         with pytest.raises(ValueError, match="joined one"):
             enroller.using(AsyncMemoryStore())
 

@@ -207,6 +207,25 @@ def test_an_event_is_these_json_values() -> None:
     assert during_a_lock["retry_at"] is None
 
 
+def test_events_are_equal_by_kind_and_facts() -> None:
+    """Two events are the same if their class and all their facts are; none is a key of a dict."""
+    event = made(events.RecoveryCodeUsed)
+    assert event == made(events.RecoveryCodeUsed)
+    assert event != made(events.RecoveryCodeUsed, left=8)
+    assert event != replace(event, user_id="user-43")
+    assert event != made(events.RecoveryCodesLow, left=9)
+    assert event != event.to_dict()
+    with pytest.raises(TypeError):
+        hash(event)
+
+
+def test_the_repr_of_an_event_has_its_facts() -> None:
+    """A log shows what happened, with every fact by its name."""
+    shown = repr(made(events.RecoveryCodeUsed, left=8))
+    assert shown.startswith("RecoveryCodeUsed(time=datetime.datetime(2027, 1, 15, 8, 0, ")
+    assert shown.endswith(f"actor='sara', context={CONTEXT!r}, left=8)")
+
+
 def test_an_event_as_a_dict_is_a_copy() -> None:
     """Who changes the dict changes no event."""
     event = made(events.Locked)

@@ -87,6 +87,13 @@ VERIFY_FIRST = (
 )
 
 
+TOLD = [
+    "OverrideUsed", "SetupBegun", "SetupResumed", "SetupCancelled", "AuthenticatorRenamed",
+    "OverrideUsed", "RecoveryCodesIssued", "OverrideUsed", "EnrollmentDisabled",
+    "OverrideUsed", "EnrollmentErased",
+]  # fmt: skip
+
+
 class Rolled(Exception):  # noqa: N818  # no error of anybody's
     """What makes a transaction roll back."""
 
@@ -136,21 +143,50 @@ def test_every_verb_of_a_view(shop: Shop) -> None:
         view.erase(USER, proof=VOUCHED)
         assert view.status(USER).changed_at is None
     view.deliver_events()
-    assert shop.told == [
-        "OverrideUsed", "SetupBegun", "SetupResumed", "SetupCancelled", "AuthenticatorRenamed",
-        "OverrideUsed", "RecoveryCodesIssued", "OverrideUsed", "EnrollmentDisabled",
-        "OverrideUsed", "EnrollmentErased",
-    ]  # fmt: skip
+    assert shop.told == TOLD
     assert shop.store.load(USER) is None
 
 
-def test_no_verb_of_a_view_judges(shop: Shop) -> None:
-    """confirm, verify and check_key_copy are not there, nor is maintenance."""
-    with shop.transaction() as connection:
-        view = shop.view(connection)
-    for name in ("confirm", "verify", "check_key_copy", "purge_expired", "reseal", "using"):
-        assert not hasattr(view, name)
-        assert not hasattr(AsyncJoinedEnroller, name)
+def test_every_verb_of_an_awaited_view() -> None:
+    """The same, awaited."""
+
+    async def run() -> None:
+        clock, store = FrozenClock(), AsyncJoined()
+        own = AsyncEnroller(AsyncMemoryStore(), issuer="Exir", cipher=Unencrypted(), clock=clock)
+        setup = await own.begin(USER, account_name="sara")
+        code = FakeAuthenticator(setup.uri, clock).code()
+        done = await own.confirm(USER, code, setup_id=setup.id)
+        record = await own.store.load(USER)
+        assert record is not None
+        assert await store.save(record, expected=None)
+        view = own.using(store)
+        setup = await view.begin(USER, account_name="sara", proof=VOUCHED)
+        assert (await view.resume(USER, setup_id=setup.id)).key == setup.key
+        await view.cancel(USER, setup_id=setup.id)
+        await view.rename(USER, "default", "phone")
+        renewed = await view.regenerate_recovery_codes(USER, proof=VOUCHED)
+        assert not set(renewed) & set(done.recovery_codes or ())
+        await view.disable(USER, proof=VOUCHED)
+        await view.erase(USER, proof=VOUCHED)
+        assert (await view.status(USER)).changed_at is None
+        assert [type(event).__name__ for event in view.events] == TOLD
+        assert await store.load(USER) is None
+        assert (await own.status(USER)).required
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("own", "joined"), [(Enroller, JoinedEnroller), (AsyncEnroller, AsyncJoinedEnroller)]
+)
+def test_no_verb_of_a_joined_enroller_judges(own: type, joined: type) -> None:
+    """It has all that an enroller has, but for what judges or compares, and for maintenance."""
+    names, others = (
+        {name for name in dir(kind) if not name.startswith("_")} for kind in (own, joined)
+    )
+    judging = {"confirm", "verify", "check_key_copy"}
+    assert names - others == judging | {"purge_expired", "reseal", "using"}
+    assert others - names == {"events", "deliver_events"}
 
 
 @pytest.mark.requirement("R-52")

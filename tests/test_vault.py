@@ -9,7 +9,9 @@ import pytest
 from helpers.ciphers import BadCipher, Rotating, Unsure
 from helpers.flows import USER, VOUCHED, Make, build, confirmed_of, wrong_for
 from otp_enroll import errors
+from otp_enroll.core.secret import Sealed, Secret
 from otp_enroll.storage.memory import MemoryStore
+from otp_enroll.vault import Vault
 
 
 @pytest.mark.requirement("R-01")
@@ -60,6 +62,38 @@ def test_cipher_that_cannot_seal_makes_no_setup(returned: Any, flow: Any) -> Non
     with pytest.raises(errors.UnreadableSecretError):
         enroller.begin(USER, account_name="sara")
     assert enroller.status(USER).state == "disabled"
+
+
+@pytest.mark.requirement("R-06")
+def test_a_vault_does_not_show_its_cipher() -> None:
+    """An app's cipher may print its keys, and the vault is a local of every request."""
+
+    class Talkative(BadCipher):
+        def __repr__(self) -> str:
+            return "key=never shown"
+
+    assert "never shown" not in repr(Vault(cipher=Talkative(), random_bytes=bytes))
+
+
+@pytest.mark.requirement("R-06")
+@pytest.mark.regression_of("B-38")
+def test_the_cause_of_a_failure_of_the_cipher_has_no_frames() -> None:
+    """Its frames hold the secret; class and text of the cause are left for whoever runs the app."""
+    boom = RuntimeError("boom")
+    vault = Vault(
+        cipher=BadCipher(seal=boom, open=boom, needs_reseal=boom), random_bytes=lambda n: b"\1" * n
+    )
+    secret = Secret(b"12345678901234567890")
+    failed = [
+        vault.seal(secret, USER, "11bad248"),
+        vault.open(Sealed(b"\0sealed"), USER, "11bad248"),
+        vault.needs_reseal(Sealed(b"\0sealed")),
+    ]
+    for failure in failed:
+        assert isinstance(failure, errors.UnreadableSecretError)
+        assert failure.__cause__ is boom
+        assert boom.__traceback__ is None
+        assert failure.__traceback__ is None
 
 
 def test_begin_without_a_proof_seals_nothing(flow: Any) -> None:

@@ -1,6 +1,7 @@
 """AsyncEnroller and AsyncJoinedEnroller: as ``enroller``, awaited.
 
-They differ from their twins in the awaiting alone; a test compares names and signatures.
+They differ from their twins in the awaiting alone; a test compares names and signatures. Written by
+hand, since generated code would need a tool, and be read by nobody.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
         check_store(store, joined=False, awaited=True)
         check_clock(clock)
         check_policy(policy)
-        cleaned = clean_label(issuer, "issuer", MAX_ISSUER)
+        cleaned = clean_label(issuer, "issuer", MAX_ISSUER)  # now, not at the first begin
         vault = Vault(cipher=cipher, random_bytes=random_bytes)
         super().__init__(store, cleaned, vault, policy, clock)
         check_hook(on_event, "on_event", optional=True)
@@ -190,7 +191,7 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
     async def erase(self, user_id: str, *, proof: Override, context: Context = None) -> None:
         """As ``Enroller.erase``."""
         given = read_proof(proof)
-        del proof  # who mistakes it for a code may have typed one
+        del proof  # a caller who takes it for a code may have passed one
         await self._apply(Erase(user_id=user_id, proof=given, context=context))
 
     async def status(self, user_id: str, *, known_on: bool = False) -> Status:
@@ -201,7 +202,7 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
         self, joined_store: AsyncEnrollmentStore, *, on_event: AsyncListener | None = None
     ) -> AsyncJoinedEnroller:
         """As ``Enroller.using``."""
-        check_store(joined_store, joined=True, awaited=True)
+        check_store(joined_store, joined=True, awaited=True)  # else it outlives a rollback
         check_hook(on_event, "on_event", optional=True)
         return AsyncJoinedEnroller(
             joined_store,
@@ -228,12 +229,12 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
             attempt = self._start(verb, MAX_TRIES)
             while not attempt.settled:
                 if (pause := attempt.pause) is not None:
-                    await self._sleep(pause)
+                    await self._sleep(pause)  # no transaction is open, so nothing is held
                 record = await self._load(verb.user_id) if verb.loads else None
                 if (write := attempt.decide(record)) is not None:
                     attempt.saved(await self._send(write))
-            await deliver(attempt.events, self._on_event)
-            return attempt.answer()
+            await deliver(attempt.events, self._on_event)  # committed by now
+            return attempt.answer()  # or raises the refusal, committed likewise
         except EnrollmentError as error:
             log_failure(error, verb.user_id)
             raise
@@ -242,9 +243,9 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
         try:
             return await self._store.load(user_id)
         except EnrollmentError:
-            raise
+            raise  # the adapter knew better what happened
         except Exception as cause:
-            raise StorageError from cause
+            raise StorageError from cause  # never None, which means "no second factor"
 
     async def _send(self, write: Write) -> object:
         try:
@@ -252,7 +253,7 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
         except EnrollmentError:
             raise
         except Exception as cause:
-            raise StorageError from cause
+            raise StorageError from cause  # not sent again: the first may have landed
 
 
 class AsyncJoinedEnroller(EnrollerBase[AsyncEnrollmentStore]):
@@ -281,7 +282,7 @@ class AsyncJoinedEnroller(EnrollerBase[AsyncEnrollmentStore]):
 
     async def deliver_events(self) -> None:
         """As ``JoinedEnroller.deliver_events``."""
-        happened, self._events = self._events, ()
+        happened, self._events = self._events, ()  # at most once, whatever a listener raises
         await deliver(happened, self._on_event)
 
     async def begin(
@@ -352,7 +353,7 @@ class AsyncJoinedEnroller(EnrollerBase[AsyncEnrollmentStore]):
     async def erase(self, user_id: str, *, proof: Override, context: Context = None) -> None:
         """As ``JoinedEnroller.erase``."""
         given = read_proof(proof)
-        del proof  # who mistakes it for a code may have typed one
+        del proof  # a caller who takes it for a code may have passed one
         await self._apply(Erase(user_id=user_id, proof=refuse_typed(given), context=context))
 
     async def status(self, user_id: str, *, known_on: bool = False) -> Status:
@@ -361,11 +362,11 @@ class AsyncJoinedEnroller(EnrollerBase[AsyncEnrollmentStore]):
 
     async def _apply(self, verb: Verb[T]) -> T:
         try:
-            attempt = self._start(verb, 1)
+            attempt = self._start(verb, 1)  # the app alone can repeat its transaction
             record = await self._store.load(verb.user_id) if verb.loads else None
             if (write := attempt.decide(record)) is not None:
                 attempt.saved(await send(self._store, write))
-            self._events += attempt.events
+            self._events += attempt.events  # only the app knows whether it commits
             return attempt.answer()
         except EnrollmentError as error:
             log_failure(error, verb.user_id)
@@ -381,11 +382,7 @@ async def send(store: AsyncEnrollmentStore, write: Write) -> object:
 
 
 def check_hook(hook: object, what: str, *, optional: bool = False) -> None:
-    """Refuse what an ``AsyncEnroller`` could not await.
-
-    Raises:
-        TypeError: Not a coroutine function.
-    """
+    """Raise ``TypeError`` for what an ``AsyncEnroller`` could not await."""
     if (hook is None and optional) or inspect.iscoroutinefunction(hook):
         return
     if not inspect.iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004  # an object with an async __call__
@@ -400,4 +397,4 @@ async def deliver(happened: Iterable[Event], on_event: AsyncListener | None) -> 
         try:
             await on_event(event)
         except Exception:  # noqa: BLE001  # logged whole, and it undoes nothing
-            get_logger().exception("on_event raised; what it was told of stands")
+            get_logger().exception("on_event raised; the change that it reports stands")

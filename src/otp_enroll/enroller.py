@@ -1,7 +1,7 @@
 """Enroller and JoinedEnroller: every verb in sight, and the one way of a request.
 
 In the first line of each verb what was typed is put into a redacted type and its name is rebound,
-so that no traceback with locals shows it.
+so that no traceback with locals shows it (CWE-532).
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ from otp_enroll.vault import Vault
 T = TypeVar("T")
 StoreT = TypeVar("StoreT", bound=EnrollmentStore | AsyncEnrollmentStore)
 Context = Mapping[str, str] | None
-TypedProof = str | Verification | Override | None
-GivenProof = Verification | Override | None
+TypedProof = str | Verification | Override | None  # where codes are judged
+GivenProof = Verification | Override | None  # in a transaction of the app, where none is
 Listener = Callable[[Event], None]
 
 
@@ -133,7 +133,7 @@ class Enroller(EnrollerBase[EnrollmentStore]):
         check_store(store, joined=False, awaited=False)
         check_clock(clock)
         check_policy(policy)
-        cleaned = clean_label(issuer, "issuer", MAX_ISSUER)
+        cleaned = clean_label(issuer, "issuer", MAX_ISSUER)  # now, not at the first begin
         vault = Vault(cipher=cipher, random_bytes=random_bytes)
         super().__init__(store, cleaned, vault, policy, clock)
         check_hook(on_event, "on_event", optional=True)
@@ -276,7 +276,7 @@ class Enroller(EnrollerBase[EnrollmentStore]):
             LockedError: Codes are locked.
             UnreadableSecretError: The cipher cannot open a secret.
             ServerClockError: The clock is behind an accepted code.
-            StorageError: The store failed, and nobody knows whether the code is spent.
+            StorageError: The store failed; whether the code is spent is not known. Ask again.
         """
         typed, code = read_code(code), HIDDEN
         verb = Verify(user_id=user_id, code=typed, purpose=purpose, accept=accept, context=context)
@@ -341,7 +341,7 @@ class Enroller(EnrollerBase[EnrollmentStore]):
             StorageError: The store failed.
         """
         given = read_proof(proof)
-        del proof  # who mistakes it for a code may have typed one
+        del proof  # a caller who takes it for a code may have passed one
         self._apply(Erase(user_id=user_id, proof=given, context=context))
 
     def status(self, user_id: str, *, known_on: bool = False) -> Status:
@@ -370,7 +370,7 @@ class Enroller(EnrollerBase[EnrollmentStore]):
             TypeError: It is no store, or no function.
             ValueError: It commits by itself.
         """
-        check_store(joined_store, joined=True, awaited=False)
+        check_store(joined_store, joined=True, awaited=False)  # else it outlives a rollback
         check_hook(on_event, "on_event", optional=True)
         return JoinedEnroller(
             joined_store,
@@ -382,12 +382,9 @@ class Enroller(EnrollerBase[EnrollmentStore]):
         )
 
     def purge_expired(self, *, limit: int | None = None) -> int:
-        """Erase expired setups, at most ``limit`` of them; run it again for the rest.
+        """Erase expired setups, at most ``limit`` of them, and return how many were erased.
 
-        A row that cannot be read, or that is busy, is logged and passed over.
-
-        Returns:
-            How many were erased.
+        A row that cannot be read, or that is busy, is logged and passed over. Repeat it for more.
 
         Raises:
             TypeError: The store cannot list ids.
@@ -407,12 +404,12 @@ class Enroller(EnrollerBase[EnrollmentStore]):
             attempt = self._start(verb, MAX_TRIES)
             while not attempt.settled:
                 if (pause := attempt.pause) is not None:
-                    self._sleep(pause)
+                    self._sleep(pause)  # no transaction is open, so nothing is held meanwhile
                 record = self._load(verb.user_id) if verb.loads else None
                 if (write := attempt.decide(record)) is not None:
                     attempt.saved(self._send(write))
-            deliver(attempt.events, self._on_event)
-            return attempt.answer()
+            deliver(attempt.events, self._on_event)  # committed by now
+            return attempt.answer()  # or raises the refusal, committed likewise
         except EnrollmentError as error:
             log_failure(error, verb.user_id)
             raise
@@ -421,9 +418,9 @@ class Enroller(EnrollerBase[EnrollmentStore]):
         try:
             return self._store.load(user_id)
         except EnrollmentError:
-            raise
+            raise  # the adapter knew better what happened
         except Exception as cause:
-            raise StorageError from cause
+            raise StorageError from cause  # never None, which means "no second factor"
 
     def _send(self, write: Write) -> object:
         try:
@@ -431,7 +428,7 @@ class Enroller(EnrollerBase[EnrollmentStore]):
         except EnrollmentError:
             raise
         except Exception as cause:
-            raise StorageError from cause
+            raise StorageError from cause  # not sent again: the first may have landed
 
 
 class JoinedEnroller(EnrollerBase[EnrollmentStore]):
@@ -467,7 +464,7 @@ class JoinedEnroller(EnrollerBase[EnrollmentStore]):
 
     def deliver_events(self) -> None:
         """Deliver what happened: call it after the commit. After a rollback, drop the enroller."""
-        happened, self._events = self._events, ()
+        happened, self._events = self._events, ()  # at most once, whatever a listener raises
         deliver(happened, self._on_event)
 
     def begin(
@@ -538,7 +535,7 @@ class JoinedEnroller(EnrollerBase[EnrollmentStore]):
     def erase(self, user_id: str, *, proof: Override, context: Context = None) -> None:
         """As ``Enroller.erase``."""
         given = read_proof(proof)
-        del proof  # who mistakes it for a code may have typed one
+        del proof  # a caller who takes it for a code may have passed one
         self._apply(Erase(user_id=user_id, proof=refuse_typed(given), context=context))
 
     def status(self, user_id: str, *, known_on: bool = False) -> Status:
@@ -547,11 +544,11 @@ class JoinedEnroller(EnrollerBase[EnrollmentStore]):
 
     def _apply(self, verb: Verb[T]) -> T:
         try:
-            attempt = self._start(verb, 1)
+            attempt = self._start(verb, 1)  # the app alone can repeat its transaction
             record = self._store.load(verb.user_id) if verb.loads else None
             if (write := attempt.decide(record)) is not None:
                 attempt.saved(send(self._store, write))
-            self._events += attempt.events
+            self._events += attempt.events  # only the app knows whether it commits
             return attempt.answer()
         except EnrollmentError as error:
             log_failure(error, verb.user_id)
@@ -562,7 +559,7 @@ def send(store: EnrollmentStore, write: Write) -> object:
     """Do what an attempt says, and return the store's answer."""
     if write.record is None:
         store.delete(write.user_id)
-        return True
+        return True  # of two that delete a row, neither loses
     return store.save(write.record, expected=write.expected)
 
 
@@ -576,16 +573,12 @@ def check_hook(hook: object, what: str, *, optional: bool = False) -> None:
         return
     if not callable(hook):
         raise TypeError(f"{what} must be a function")
-    if inspect.iscoroutinefunction(hook):
+    if inspect.iscoroutinefunction(hook):  # called, it would return and do nothing
         raise TypeError(f"{what} is a coroutine function, which AsyncEnroller alone awaits")
 
 
 def refuse_typed(proof: Proof) -> Proof:
-    """Refuse a typed code in a transaction of the app, whose rollback would give a guess back.
-
-    Raises:
-        ValueError: It is one.
-    """
+    """Raise ``ValueError`` for a typed code: a rollback of the app would give the guess back."""
     if isinstance(proof, TypedCode):
         raise ValueError(  # noqa: TRY004  # right elsewhere
             "a joined enroller takes no typed code: call verify() first and pass its Verification"
@@ -601,4 +594,4 @@ def deliver(happened: Iterable[Event], on_event: Listener | None) -> None:
         try:
             on_event(event)
         except Exception:  # noqa: BLE001  # logged whole, and it undoes nothing
-            get_logger().exception("on_event raised; what it was told of stands")
+            get_logger().exception("on_event raised; the change that it reports stands")

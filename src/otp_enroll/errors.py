@@ -1,10 +1,10 @@
-"""Every refusal and failure that the library raises, as a tree by who has to hear of it.
+"""Every refusal and failure that the library raises, as a tree by the person it is meant for.
 
-A refusal is for the person at the page, a failure for whoever runs the app: a page catches
+A refusal is for the person at the page, a failure for the people who run the app: a page catches
 ``RefusalError``, and a failure goes on to the handler of the app's 500s. Both raise, so that a
-forgotten ``if`` can never let anyone in. Each error carries facts and a stable ``code`` for message
-catalogues; none carries a secret or what somebody typed. A caller's own mistake (a wrong type, an
-impossible name) is a ``TypeError`` or ``ValueError``.
+forgotten ``if`` can never let anyone in (ASVS 16.5.3). Each error carries facts and a stable
+``code`` for message catalogues; none carries a secret or what somebody typed. A caller's own
+mistake (a wrong type, an impossible name) is a ``TypeError`` or ``ValueError``.
 """
 
 from __future__ import annotations
@@ -57,15 +57,17 @@ class EnrollmentError(Exception):
     Attributes:
         code: The error's name in message catalogues; it never changes.
         message: What happened, in one English sentence without facts.
-        http_status: The status of an answer that reports it.
+        http_status: The status of an answer that reports it (RFC 9110 §15).
         retry_at: When the next attempt will be judged, or ``None`` where waiting does not help.
         attempts_left: Wrong codes that will still be judged without a wait, or ``None`` where
             nothing was counted.
     """
 
+    # Class attributes: an app's own subclass has them, and no call can forget one.
     code: ClassVar[str] = "enrollment_error"
     message: ClassVar[str] = "the request failed"
     http_status: ClassVar[int] = 500
+    # On the root, so that a page reads them from any error, without asking which one it is.
     retry_at: datetime | None = None
     attempts_left: int | None = None
 
@@ -74,6 +76,7 @@ class EnrollmentError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep the facts when an error crosses a process boundary."""
+        # An exception's own way calls the class with its args, which hold the sentence alone.
         return _restore, (type(self), self.args, self.__dict__)
 
 
@@ -86,14 +89,20 @@ def _restore(
 
 
 class RefusalError(EnrollmentError):
-    """The request was refused, and the person at the page should read why: catch this one."""
+    """The request was refused, and the person at the page should read why: catch this one.
+
+    Nothing was changed, but for a wrong code, which was counted before this was raised.
+    """
 
     code = "refused"
     message = "the request was refused"
     http_status = 403
 
     def to_dict(self) -> dict[str, Json]:
-        """Return ``code`` and facts as JSON values, for a page to show after a redirect."""
+        """Return ``code`` and facts as JSON values, for a page to show after a redirect.
+
+        Never a sentence: it would be in the language, and of the version, that was in force then.
+        """
         facts = {name: to_json(getattr(self, name)) for name in _facts_of(type(self))}
         return {"code": self.code, **facts}
 
@@ -109,43 +118,52 @@ class RefusalError(EnrollmentError):
         return kind(**from_json(_facts_of(kind), data, "a refusal"))
 
 
-def _facts_of(kind: type[RefusalError]) -> dict[str, str]:
+def _facts_of(kind: type[RefusalError]) -> dict[str, object]:
     """Return the names and type annotations of the facts, the constructor's arguments."""
-    annotations: dict[str, str] = kind.__init__.__annotations__
+    # Read from the constructor, so that a fact which is added is in to_dict without a second list.
+    annotations: dict[str, object] = kind.__init__.__annotations__
     return {name: spelt for name, spelt in annotations.items() if name != "return"}
 
 
 class FailureError(EnrollmentError):
-    """Something is broken, and who runs the app must hear of it; it was logged once, at ERROR."""
+    """Something is broken, and the people who run the app must hear of it.
+
+    It was logged once, at ERROR. Let it pass to the handler of 500s: shown as a refusal, it would
+    make people try other codes against a missing table.
+    """
 
     code = "failure"
     message = "the request failed"
 
 
 class InvalidTransitionError(RefusalError):
-    """The account is not in a state that allows the request."""
+    """The account is not in a state that allows the request (ASVS 2.3.1)."""
 
     code = "invalid_transition"
     message = "the account's state does not allow this"
-    http_status = 409
+    http_status = 409  # the request was well-formed, and could succeed in another state
 
 
 class NotEnrolledError(InvalidTransitionError):
-    """The account has no confirmed authenticator, so there is nothing to judge or to prove."""
+    """The account has no confirmed authenticator, so there is nothing to judge or to prove.
+
+    An error and no verdict: a ``verify`` that succeeds for people who never enrolled lets in the
+    thief of a password. Ask ``status`` first, whose ``required`` says whether to ask for a code.
+    """
 
     code = "not_enrolled"
     message = "the account has no confirmed authenticator"
 
 
 class NotPendingError(InvalidTransitionError):
-    """No setup is under way: begin one."""
+    """No setup is under way: begin one. It was confirmed, cancelled, purged, or never there."""
 
     code = "not_pending"
     message = "no setup is under way"
 
 
 class ProofRequiredError(InvalidTransitionError):
-    """A confirmed account is changed only with a proof.
+    """A confirmed account is changed only with a proof: a session alone opens nothing (CWE-306).
 
     Attributes:
         reason: ``"none"`` where none was given, or what is wrong with the ``Verification``:
@@ -154,7 +172,7 @@ class ProofRequiredError(InvalidTransitionError):
 
     code = "proof_required"
     message = "this change needs a proof"
-    http_status = 403
+    http_status = 403  # the state allows it; this person has yet to prove something
 
     def __init__(self, reason: str = "none") -> None:
         super().__init__()
@@ -192,14 +210,17 @@ class NameTakenError(InvalidTransitionError):
 
 
 class UnknownAuthenticatorError(InvalidTransitionError):
-    """The account has no authenticator of that name."""
+    """The account has no authenticator of that name. No proof was judged, so none is spent."""
 
     code = "unknown_authenticator"
     message = "the account has no authenticator of that name"
 
 
 class TooManyAuthenticatorsError(InvalidTransitionError):
-    """The account has as many authenticators as the policy allows; remove or replace one."""
+    """The account has as many authenticators as the policy allows; remove or replace one.
+
+    Each one multiplies a guesser's chance, since all their codes are good at once.
+    """
 
     code = "too_many_authenticators"
     message = "the account has as many authenticators as are allowed"
@@ -207,6 +228,8 @@ class TooManyAuthenticatorsError(InvalidTransitionError):
 
 class BackupRequiredError(InvalidTransitionError):
     """The policy wants the backup acknowledged, or checked, before the setup is confirmed.
+
+    The code was not judged and costs nothing: it serves when the page is sent again.
 
     Attributes:
         needed: ``"acknowledged"`` or ``"checked"``, the policy's word.
@@ -236,21 +259,28 @@ class SetupExpiredError(SetupError):
 
 
 class SetupSupersededError(SetupError):
-    """The setup id is not the live setup's: another page or request began a newer one."""
+    """The setup id is not the live setup's: another page or request began a newer one.
+
+    Whatever the code was: without this, a begin between scan and confirm would make a secret live
+    that the owner never saw.
+    """
 
     code = "setup_superseded"
     message = "a newer setup has replaced this one"
 
 
 class SetupExhaustedError(SetupError):
-    """The setup's last attempt was used up by a wrong code, and the setup was dropped."""
+    """The setup's last attempt was used up by a wrong code, and the setup was dropped.
+
+    An authenticator that was confirmed before is untouched, and so is the account's budget.
+    """
 
     code = "setup_exhausted"
     message = "too many wrong codes: the setup was dropped"
 
 
 class CodeRejectedError(RefusalError):
-    """The code was not accepted."""
+    """The code was not accepted; the subclass says whether that was counted."""
 
     code = "code_rejected"
     message = "the code was not accepted"
@@ -272,6 +302,7 @@ class MalformedCodeError(CodeRejectedError):
         self,
         expected: str = "code",
         digits: int | None = None,
+        # A letter too many or too few deserves "look at the paper again", not "that is no code".
         nearly: bool = False,  # noqa: FBT001, FBT002  # the design's signature
     ) -> None:
         super().__init__()
@@ -282,6 +313,9 @@ class MalformedCodeError(CodeRejectedError):
 
 class CodeReusedError(CodeRejectedError):
     """The code was right once and is spent; the next one will do, and nothing was counted.
+
+    SP 800-63B-4 §3.1.4.2 lets it be said. If it were counted, an old code that somebody saw would
+    be enough to lock its owner out.
 
     Attributes:
         method: ``"code"`` or ``"recovery_code"``.
@@ -297,6 +331,9 @@ class CodeReusedError(CodeRejectedError):
 
 class WrongCodeError(CodeRejectedError):
     """The code is wrong, and that is recorded.
+
+    One error whatever the cause, at a login (ASVS 6.3.8): of another account, of a removed
+    authenticator, or of an hour ago, a wrong code is a wrong code. Events have the causes.
 
     Attributes:
         method: ``"code"`` or ``"recovery_code"``: whose budget was charged.
@@ -320,6 +357,9 @@ class WrongCodeError(CodeRejectedError):
 class ClockSkewError(WrongCodeError):
     """At confirm only: the code belongs to another time, so a clock is off.
 
+    It was not accepted, and the setup is still pending. A login never says so: there the hint
+    would help a guesser.
+
     Attributes:
         skew_seconds: How far the phone is from the server; negative when it is behind.
     """
@@ -333,7 +373,10 @@ class ClockSkewError(WrongCodeError):
 
 
 class AppIgnoresParametersError(WrongCodeError):
-    """At confirm only: the app shows the code of other parameters than the URI told it."""
+    """At confirm only: the app ignored parameters of the URI, and shows codes of the usual ones.
+
+    Another app, or the usual parameters, help; the same app never will.
+    """
 
     code = "app_ignores_parameters"
     message = "the authenticator app ignores the parameters that it was given"
@@ -351,16 +394,18 @@ class TooManyAttemptsError(RefusalError):
 
     code = "too_many_attempts"
     message = "too many wrong codes: wait"
-    http_status = 429
+    http_status = 429  # with retry_at as Retry-After (RFC 6585 §4)
 
     def __init__(self, method: str, retry_at: datetime) -> None:
         super().__init__()
         self.method = method
-        self.retry_at: datetime | None = retry_at
+        self.retry_at: datetime | None = retry_at  # as the root declares it, never None here
 
 
 class LockedError(RefusalError):
     """Codes are locked until an authenticator is set up again; recovery codes still work.
+
+    SP 800-63B-4 §3.2.2. It has no ``retry_at``, because no clock opens the lock.
 
     Attributes:
         recovery_codes_left: Unspent recovery codes. At 0 the app must vouch with an ``Override``.
@@ -382,7 +427,7 @@ class StoreContentionError(RefusalError):
 
     code = "store_contention"
     message = "too many requests are changing this account at once"
-    http_status = 503
+    http_status = 503  # the person did nothing wrong, and may try again in a second
 
     def __init__(self, retry_at: datetime | None = None) -> None:
         super().__init__()
@@ -392,7 +437,9 @@ class StoreContentionError(RefusalError):
 class StorageError(FailureError):
     """The store failed, so the outcome of a write is unknown; asking again ends well.
 
-    The driver's own exception is the ``__cause__``; its text is not repeated here.
+    It is never "not enrolled", and the library does not send the write again: if the first one
+    landed, the second would find its own code spent. The driver's own exception is the
+    ``__cause__``; its text is not repeated here.
     """
 
     code = "storage"
@@ -412,11 +459,15 @@ class AdapterError(StorageError):
     def __init__(self, fault: str) -> None:
         super().__init__()
         self.fault = fault
+        # For the log alone: message stays a sentence without facts, which catalogues translate.
         self.args: tuple[Any, ...] = (f"{self.message}: {fault}",)
 
 
 class RecordTooNewError(StorageError):
     """A newer version of the library wrote the record, and says that this one must not read it.
+
+    An old process that is still running during an upgrade would write it back without what it does
+    not understand: a lock, or a counter.
 
     Attributes:
         min_reader: The lowest schema number that may read the record.
@@ -433,6 +484,8 @@ class RecordTooNewError(StorageError):
 class CorruptRecordError(StorageError):
     """The stored record is not one that the library wrote.
 
+    A part that is missing or odd is no default: read as one, a damaged row would switch OTP off.
+
     Attributes:
         fault: Where it is wrong and how, without its content.
     """
@@ -443,11 +496,15 @@ class CorruptRecordError(StorageError):
     def __init__(self, fault: str) -> None:
         super().__init__()
         self.fault = fault
+        # The content may be a secret of an app that stores them unencrypted (CWE-532).
         self.args: tuple[Any, ...] = (f"{self.message}: {fault}",)
 
 
 class EnrollmentMissingError(StorageError):
-    """The app knows that the account is confirmed, and the store has no confirmed enrollment."""
+    """The app knows that the account is confirmed, and the store has no confirmed enrollment.
+
+    A row was lost, or the store answers from somewhere else: find out before anyone is let in.
+    """
 
     code = "enrollment_missing"
     message = "an enrollment that was confirmed is not in the store"
@@ -455,6 +512,8 @@ class EnrollmentMissingError(StorageError):
 
 class TransitionBrokenError(FailureError):
     """A verb decided on a state that the table of transitions does not allow; nothing was saved.
+
+    A mistake in the library. Please report it, with the two attributes.
 
     Attributes:
         verb: The row of the table.
@@ -471,7 +530,11 @@ class TransitionBrokenError(FailureError):
 
 
 class UnreadableSecretError(FailureError):
-    """The cipher cannot open a stored secret, or cannot seal a new one; nothing was compared."""
+    """The cipher cannot open a stored secret, or cannot seal a new one; nothing was compared.
+
+    It is no verdict and costs no attempt. Recovery codes, an ``Override``, ``status`` and
+    ``cancel`` open no secret, and work while the key is lost.
+    """
 
     code = "unreadable_secret"
     message = "the cipher cannot open or seal a secret"
@@ -480,7 +543,8 @@ class UnreadableSecretError(FailureError):
 class ServerClockError(FailureError):
     """The server's clock is behind a code that was accepted before, or out of range.
 
-    Nothing was compared (RFC 6238 §5.2: no code at or before the last accepted one).
+    Nothing was compared (RFC 6238 §5.2: no code at or before the last accepted one). NTP is what
+    mends it; people at the page can do nothing.
     """
 
     code = "server_clock"

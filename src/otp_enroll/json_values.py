@@ -1,4 +1,8 @@
-"""What ``to_dict`` and ``from_dict`` share: facts as JSON values, read back by declared type."""
+"""What ``to_dict`` and ``from_dict`` share: facts as JSON values, read back by declared type.
+
+What comes back was in a session, a queue or an outbox, so it is checked like any input (CWE-502):
+a class is found by its ``code`` among our own, never by a name to import, and each value by type.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +18,23 @@ T = TypeVar("T")
 
 def to_json(value: object) -> Json:
     """Return a fact as a JSON value: a time as ISO 8601, a tuple as a list."""
+    # A value of an app's own subclass passes as it is; json.dumps says so if it cannot take it.
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, tuple):
         return list(cast("tuple[str, ...]", value))
     if isinstance(value, dict):
-        return dict(cast("dict[str, str]", value))
+        return dict(cast("dict[str, str]", value))  # a copy: the event must not change with it
     return cast("Json", value)
 
 
-def from_json(annotations: Mapping[str, str], data: object, what: str) -> dict[str, object]:
+def from_json(annotations: Mapping[str, object], data: object, what: str) -> dict[str, object]:
     """Read facts by the annotations of their class, each checked; other keys are ignored.
 
+    They may come from a newer version, which is still running beside this one.
+
     Args:
-        annotations: Type annotations by name, as the source spells them.
+        annotations: Type annotations by name: as the source spells them, or the types.
         data: What ``to_dict`` returned, perhaps on its way through JSON.
         what: What to call it in an error.
 
@@ -38,7 +45,7 @@ def from_json(annotations: Mapping[str, str], data: object, what: str) -> dict[s
     if not isinstance(data, Mapping):
         raise TypeError(f"{what} must be a mapping")
     given = cast("Mapping[str, object]", data)
-    return {name: _read(kind, given, name, what) for name, kind in annotations.items()}
+    return {name: _read(_spell(kind), given, name, what) for name, kind in annotations.items()}
 
 
 def by_code(kinds: Iterable[type[T]], data: object, what: str) -> type[T]:
@@ -65,14 +72,26 @@ def with_subclasses(kind: type[T]) -> Iterator[type[T]]:
         yield from with_subclasses(inner)
 
 
+def _spell(annotation: object) -> str:
+    """Return an annotation as our source spells it; a class of an app's own may have types."""
+    if isinstance(annotation, str):
+        return annotation
+    if type(annotation) is type:
+        return annotation.__name__
+    return str(annotation).replace("datetime.datetime", "datetime")
+
+
 def _read(kind: str, given: Mapping[str, object], name: str, what: str) -> object:
     value = given.get(name)
+    # Annotations are text here (PEP 563), and a handful of spellings needs no get_type_hints.
     optional = kind.endswith(" | None")
     if value is None and optional:
         return None
-    read = _READERS[kind.removesuffix(" | None")]
+    read = _READERS.get(kind.removesuffix(" | None"))
+    if read is None:
+        raise TypeError(f"{name} is declared as {kind}, which is not read back from JSON")
     fact = read(value)
-    if fact is None:
+    if fact is None:  # without the value, which may be anything (CWE-532)
         raise ValueError(f"{what} has no {name} that could be one")
     return fact
 
@@ -82,6 +101,7 @@ def _text(value: object) -> str | None:
 
 
 def _whole(value: object) -> int | None:
+    # JSON's true is a bool, and a bool is an int: "1 attempt left" out of a mistake.
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -97,11 +117,11 @@ def _time(value: object) -> datetime | None:
         time = datetime.fromisoformat(value.replace("Z", "+00:00"))
     except ValueError:
         return None
-    return time if time.utcoffset() is not None else None
+    return time if time.utcoffset() is not None else None  # a naive time is no moment
 
 
 def _texts(value: object) -> tuple[str, ...] | None:
-    if not isinstance(value, (list, tuple)):
+    if not isinstance(value, (list, tuple)):  # a str would be a tuple of its letters
         return None
     texts = tuple(cast("Iterable[object]", value))
     return cast("tuple[str, ...]", texts) if all(isinstance(t, str) for t in texts) else None

@@ -1,4 +1,8 @@
-"""Maintenance of all accounts, each by the one way of a request, in both flavours."""
+"""Maintenance of all accounts, each by the one way of a request, in both flavours.
+
+A walk that read and wrote rows by itself would be a way past the rules and the revision. Here each
+account is loaded, decided on and saved as at a login, and a login that is faster wins.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +41,16 @@ from otp_enroll.storage.protocol import (
 )
 
 PAGE: Final = 1000
-"""Ids that are asked of a store at a time."""
+"""Ids that are asked of a store at a time: many to a query, and few enough for memory."""
 
 T = TypeVar("T")
 
 
 class Apply(Protocol):
-    """The one way of a request, as an enroller goes it."""
+    """The one way of a request, as an enroller goes it.
+
+    A protocol, since a ``Callable`` cannot say that the verb's answer is what comes back.
+    """
 
     def __call__(self, verb: Verb[T]) -> T:
         """Run a verb to its answer."""
@@ -61,6 +68,9 @@ class AsyncApply(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResealReport:
     """What ``reseal`` did. When it is complete and nothing was unreadable, old keys can go.
+
+    Until then keep them: a secret whose key is gone is a phone that works no more. A backup of the
+    table needs the keys of its time for as long as it may be restored.
 
     Attributes:
         examined: Rows that were looked at.
@@ -84,6 +94,12 @@ def purge_expired(
 ) -> int:
     """Erase expired setups, at most ``limit`` of them, and return how many.
 
+    Args:
+        store: One that lists ids.
+        apply: The enroller's way of a request.
+        clock: The enroller's, in Unix seconds.
+        limit: Rows to write at most; ``None`` for all.
+
     Raises:
         TypeError: The store cannot list ids.
     """
@@ -91,7 +107,7 @@ def purge_expired(
     for user_id in _ids(store, setup_expired_before=_next_second(clock)):
         if purged == most:
             break
-        with _PassingOver():
+        with _PassingOver():  # one damaged row must not keep all others from being cleaned
             purged += apply(Purge(user_id=user_id))
     return purged
 
@@ -114,12 +130,18 @@ def reseal(
 ) -> ResealReport:
     """Seal with the newest key what older keys sealed, at most ``limit`` rows of it.
 
+    Args:
+        store: One that lists ids.
+        apply: The enroller's way of a request.
+        key_id_of: Which key a sealed secret needs, if the cipher can say.
+        limit: Rows to write at most; ``None`` for all.
+
     Raises:
         TypeError: The store cannot list ids.
     """
     tally = _Tally(key_id_of, limit)
     for user_id in _ids(store):
-        if tally.is_full:
+        if tally.is_full:  # asked here, where it is known that a row was left
             return tally.report(stopped=True)
         with tally.examine():
             tally.add(user_id, apply(Reseal(user_id=user_id)))
@@ -144,7 +166,12 @@ async def reseal_async(
 
 
 def check_limit(limit: int | None) -> int | None:
-    """Check how much maintenance may do: ``None`` for all, or at least 1."""
+    """Check how much maintenance may do: ``None`` for all, or at least 1.
+
+    Raises:
+        TypeError: Not an ``int``.
+        ValueError: Less than 1.
+    """
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
         raise TypeError("limit must be an int or None")
     if limit is not None and limit < 1:
@@ -153,7 +180,11 @@ def check_limit(limit: int | None) -> int | None:
 
 
 class _PassingOver:
-    """Pass over a row that cannot be read, or that is busy; the request has logged which."""
+    """Pass over a row that cannot be read, or that is busy; the request has logged which.
+
+    A store that fails is not passed over: "all keys are replaced" must not come out of a walk in
+    which nothing could be read.
+    """
 
     busy: int = 0
     unreadable: int = 0
@@ -168,12 +199,12 @@ class _PassingOver:
         traceback: TracebackType | None,
     ) -> bool:
         if isinstance(error, StoreContentionError):
-            self.busy += 1
+            self.busy += 1  # not done, so the walk is not complete
             return True
         if isinstance(error, (CorruptRecordError, RecordTooNewError, UnreadableSecretError)):
             self.unreadable += 1
             return True
-        return False
+        return False  # the store, its adapter or the clock: the next row would fail likewise
 
 
 class _Tally(_PassingOver):
@@ -200,8 +231,10 @@ class _Tally(_PassingOver):
         self._resealed += done.written
         if done.unreadable:
             self.unreadable += 1
+            # A set: two secrets of a row under one key are one row that needs it.
             needed = {self._key_id_of(sealed) for sealed in done.unreadable}
             self._keys_needed.update(key_id for key_id in needed if key_id is not None)
+            # Which account, so that its owner can be asked to set up again; the report counts keys.
             get_logger().warning("reseal found a secret of %r that no key opens", user_id)
 
     def report(self, *, stopped: bool = False) -> ResealReport:
@@ -226,12 +259,17 @@ def _log_failures() -> Generator[None]:
 
 
 def _next_second(clock: Callable[[], float]) -> int:
+    # The listing means "before"; at ``expires_at`` itself a setup is expired already.
     with _log_failures():
         return read_clock(clock) + 1
 
 
 def _check_page(page: Sequence[str], *, after: str | None) -> Sequence[str]:
-    """Return a page of ids, unless the store begins again with it: that would never end."""
+    """Return a page of ids, unless the store begins again with it: that would never end (CWE-835).
+
+    Raises:
+        AdapterError: It does.
+    """
     if after in page:
         raise AdapterError("user_ids returned the id that it was to start after")
     return page
@@ -241,9 +279,9 @@ def _ids(store: object, *, setup_expired_before: int | None = None) -> Iterator[
     require_methods(store, "store", ("user_ids",))
     listing = cast("ListingStore", store)
     page: Sequence[str] = ()
-    while not page or len(page) == PAGE:
+    while not page or len(page) == PAGE:  # a page that is not full is the last, says the protocol
         after = page[-1] if page else None
-        with _log_failures(), storage_errors():
+        with _log_failures(), storage_errors():  # only the call: not what the caller does between
             page = listing.user_ids(
                 setup_expired_before=setup_expired_before, after=after, limit=PAGE
             )

@@ -1,4 +1,8 @@
-"""The numbers an app may choose, checked when chosen: Policy, STRICT, Parameters, AttemptBudget."""
+"""The numbers an app may choose, checked when chosen: Policy, STRICT, Parameters, AttemptBudget.
+
+A number that would lock people out or let guessers in fails here, when the app starts, and not at a
+login.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,11 @@ SECRET_BYTES: Final = {"SHA1": 20, "SHA256": 32, "SHA512": 64}
 """Bytes in a fresh secret: as long as the HMAC's output (RFC 4226 R6, RFC 6238 §5.1)."""
 
 SETUP_WRONG_CODES: Final = 10
-"""Wrong codes that one setup bears; the last one drops it (SP 800-63B-4 §8.1: at least 10)."""
+"""Wrong codes at one setup; the last one drops it (SP 800-63B-4 §8.1: at least 10 tries)."""
 
 
 def _whole(name: str, value: object, low: int, high: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, int) or isinstance(value, bool):  # True would pass as 1
         raise TypeError(f"{name} must be an int")
     if not low <= value <= high:
         raise ValueError(f"{name} must be from {low} to {high}")
@@ -32,6 +36,9 @@ def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
     """What an authenticator and the server must agree on besides the secret.
+
+    The defaults are what every app understands. Google's and Microsoft's on Android ignore other
+    values, and show codes that are wrong.
 
     Attributes:
         type: ``"totp"`` (RFC 6238) or ``"hotp"`` (RFC 4226).
@@ -49,12 +56,12 @@ class Parameters:
         _one_of("type", self.type, ("totp", "hotp"))
         _one_of("algorithm", self.algorithm, tuple(SECRET_BYTES))
         _whole("digits", self.digits, 6, 8)
-        _whole("period", self.period, 1, 120)
+        _whole("period", self.period, 1, 120)  # a new code at least every two minutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptBudget:
-    """How many wrong codes an account bears, and how long it waits between them.
+    """How many wrong codes an account may have, and how long it waits between them.
 
     The defaults keep a guesser under 0.4 % a year with a window of three codes, and give the
     owner ten tries within 16 minutes (SP 800-63B-4 §3.2.2 and §8.1).
@@ -65,7 +72,7 @@ class AttemptBudget:
         longest_wait: Seconds that no wait exceeds.
         lock_after: Consecutive wrong codes that lock codes; at most 100.
         lock_after_in_30_days: Wrong codes in 30 days, whatever succeeded between, that lock.
-        warn_after_in_30_days: Wrong codes in 30 days of which an event tells.
+        warn_after_in_30_days: Wrong codes in 30 days that an event warns of.
     """
 
     free_attempts: int = 5
@@ -77,9 +84,11 @@ class AttemptBudget:
 
     def __post_init__(self) -> None:
         _whole("free_attempts", self.free_attempts, 1, 10)
-        _whole("first_wait", self.first_wait, 30, 3600)
+        _whole("first_wait", self.first_wait, 30, 3600)  # §3.2.2: 30 seconds up to an hour
+        # A wait that doubles without end overflows, or shuts the owner out (django-otp #172).
         _whole("longest_wait", self.longest_wait, self.first_wait, 86_400)
-        _whole("lock_after", self.lock_after, 10, 100)
+        _whole("lock_after", self.lock_after, 10, 100)  # §8.1: 10 tries; §3.2.2: 100 at most
+        # 14,405 wrong codes fit in 30 days of "five tries, then 15 minutes": 41 % in a year.
         _whole("lock_after_in_30_days", self.lock_after_in_30_days, 10, 1000)
         _whole("warn_after_in_30_days", self.warn_after_in_30_days, 1, self.lock_after_in_30_days)
 
@@ -118,16 +127,18 @@ class Policy:
     suffix_on_rotation: bool = True
 
     def __post_init__(self) -> None:
-        _ = self.parameters  # checks algorithm, digits and period
+        _ = self.parameters  # checks algorithm, digits and period now, not at the first begin
         if not isinstance(self.window, tuple) or len(self.window) != 2:
             raise TypeError("window must be a pair: counters before, counters after")
+        # RFC 6238 §5.2 advises one for the network; each more is another code that a guess can hit.
         _whole("window[0]", self.window[0], 0, 2)
         _whole("window[1]", self.window[1], 0, 2)
+        # Time to install an app and write a key down; a key must not lie on a screen for longer.
         _whole("setup_lifetime", self.setup_lifetime, 300, 3600)
         if not isinstance(self.budget, AttemptBudget):
             raise TypeError("budget must be an AttemptBudget")
         _whole("recovery_codes", self.recovery_codes, 1, 32)
-        _whole("max_authenticators", self.max_authenticators, 1, 10)
+        _whole("max_authenticators", self.max_authenticators, 1, 10)  # each is one more to hit
         _one_of("backup", self.backup, ("none", "acknowledged", "checked"))
         if not isinstance(self.suffix_on_rotation, bool):
             raise TypeError("suffix_on_rotation must be a bool")
@@ -139,7 +150,7 @@ class Policy:
 
 
 def check_policy(policy: object) -> None:
-    """Refuse what is no policy.
+    """Refuse what is no policy, when the enroller is built: a dict would fail at a login.
 
     Raises:
         TypeError: It is none.

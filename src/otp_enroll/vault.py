@@ -1,4 +1,8 @@
-"""The vault: sealing, opening and resealing secrets, and drawing randomness."""
+"""The vault: sealing, opening and resealing secrets, and drawing randomness.
+
+What a cipher raises is returned and not raised: its traceback would pass through frames that hold a
+secret in clear, and the order of refusals says when it may be raised.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,8 @@ from otp_enroll.policy import SECRET_BYTES, Policy
 from otp_enroll.storage.codec import seal_context
 from otp_enroll.storage.protocol import KeyNamingCipher, SecretCipher, require_methods
 
-_SETUP_ID_BYTES: Final = 32
-_AUTHENTICATOR_ID_BYTES: Final = 16
+_SETUP_ID_BYTES: Final = 32  # 256 bits: the id opens a page with the key on it
+_AUTHENTICATOR_ID_BYTES: Final = 16  # no secret: it must only never come twice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -38,19 +42,25 @@ class Vault:
     def draw(self, length: int) -> bytes:
         """Draw random bytes, and make sure that they came.
 
+        Short reads that were left as zeros have made guessable secrets elsewhere (CWE-331).
+
         Raises:
             ValueError: The source gave fewer or more, or something else.
         """
         drawn = self.random_bytes(length)
         if not isinstance(drawn, bytes) or len(drawn) != length:
-            drawn = b""
+            drawn = b""  # no traceback with locals shows what a secret might have been
             raise ValueError(f"random_bytes must return exactly the {length} bytes asked for")
         return drawn
 
     def draw_for(
         self, draws: Draws, policy: Policy, user_id: str
     ) -> FreshSetup | FreshRecovery | None:
-        """Draw what a verb needs, and seal the secret of a setup at once."""
+        """Draw what a verb needs, and seal the secret of a setup at once.
+
+        Sealed here and not at the write, no state ever holds a secret in clear, and a retry does
+        not seal again.
+        """
         if draws == "nothing":
             return None
         if draws == "recovery":
@@ -71,11 +81,13 @@ class Vault:
         self, secret: Secret, user_id: str, authenticator_id: str
     ) -> Sealed | UnreadableSecretError:
         """Seal a secret for one authenticator of one user, or return why it cannot be."""
+        # Bound to both: a ciphertext that is copied to another row does not open there (CWE-345).
         context = seal_context(user_id, authenticator_id)
         try:
             sealed = self.cipher.seal(secret.reveal(), context=context)
         except Exception as cause:  # noqa: BLE001  # whatever a cipher raises, it did not seal
             return _unreadable(cause)
+        # A str or None would be stored, and found out when the owner's phone is needed.
         return Sealed(sealed) if isinstance(sealed, bytes) else UnreadableSecretError()
 
     def open(self, sealed: Sealed, user_id: str, authenticator_id: str) -> Opened:
@@ -83,6 +95,7 @@ class Vault:
         context = seal_context(user_id, authenticator_id)
         try:
             opened = self.cipher.open(sealed.reveal(), context=context)
+            # memoryview refuses an int, of which bytes() would make that many zeros: a known key.
             return Secret(bytes(memoryview(opened)), allow_short=True)
         except Exception as cause:  # noqa: BLE001  # whatever a cipher raises, it did not open
             return _unreadable(cause)
@@ -90,7 +103,13 @@ class Vault:
     def open_all(
         self, sealed: Iterable[tuple[str, Sealed]], user_id: str, *, stale_only: bool
     ) -> dict[str, Opened]:
-        """Open secrets by authenticator id; of all, or of those that another key sealed."""
+        """Open secrets by authenticator id; of all, or of those that another key sealed.
+
+        Args:
+            sealed: (authenticator id, sealed secret) of each.
+            user_id: Whose they are.
+            stale_only: Maintenance opens no secret that it will not seal again.
+        """
         opened: dict[str, Opened] = {}
         for authenticator_id, secret in sealed:
             if stale_only:
@@ -138,7 +157,10 @@ class Vault:
         return reseal_with(state, newly) if newly else state, failure
 
     def key_id_of(self, sealed: Sealed) -> str | None:
-        """Ask the cipher which key a secret needs, if it is one that can say."""
+        """Ask the cipher which key a secret needs, if it is one that can say.
+
+        For the report of ``reseal`` alone, so that a cipher which fails here fails nothing.
+        """
         if not isinstance(self.cipher, KeyNamingCipher):
             return None
         try:

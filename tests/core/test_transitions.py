@@ -141,7 +141,7 @@ def verbs_of(kind: type[Verb[Any]]) -> Iterator[type[Verb[Any]]]:
 @pytest.mark.requirement("R-41")
 def test_table_is_complete() -> None:
     """The table has a row for each class of a verb, and a cell in it for each phase."""
-    assert {verb.name for verb in verbs_of(Verb)} == set(TRANSITIONS)
+    assert {verb.name for verb in verbs_of(Verb)} == set(TRANSITIONS)  # type: ignore[type-abstract]  # looked at, not made
     assert all(set(row) == set(Phase) for row in TRANSITIONS.values())
 
 

@@ -36,7 +36,9 @@ from otp_enroll.core.secret import Secret
 from otp_enroll.core.states import Confirmed
 from otp_enroll.errors import CorruptRecordError, RecordTooNewError
 from otp_enroll.policy import Parameters
+from otp_enroll.storage import document as stored
 from otp_enroll.storage.codec import decode
+from otp_enroll.storage.document import Shape
 from otp_enroll.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.requirement("R-93")
@@ -239,6 +241,15 @@ LEFT_OUT: Final = [
 ]
 
 
+def test_every_row_is_tested() -> None:
+    """The document that the tests here change has every key that the library writes."""
+    shapes = [found for found in vars(stored).values() if isinstance(found, Shape)]
+    rows = {name for shape in shapes for name, *_ in shape._rows}
+    keys = {place[-1] for place in PLACES if isinstance(place[-1], str) and place[:-1] != DAYS}
+    assert keys == rows | {"schema", "min_reader", "trail"}
+    assert keys == {str(place[-1]) for place in [*REQUIRED, *UNUSUAL, *LEFT_OUT]}
+
+
 @pytest.mark.parametrize("place", LEFT_OUT, ids=str)
 def test_missing_keys_mean_the_usual(place: tuple[str | int, ...]) -> None:
     """A key that may be left out means one value, and that value is left out when it is written."""
@@ -298,6 +309,7 @@ OUT_OF_RANGE: Final[list[tuple[tuple[str | int, ...], object]]] = [
     (("authenticators", 0, "period"), 121),
     (("authenticators", 0, "sealed"), "not base64!"),
     (("authenticators", 0, "sealed"), "AAA"),
+    *[(("authenticators", 0, "sealed"), f"AHNl{odd}AHNl") for odd in ("\n", " ", "!", "-", "\t")],
     (("authenticators", 0, "sealed"), "é==="),
     (("authenticators", 0, "id"), "\ud800"),
     (("authenticators", 0, "name"), "\ud800"),
@@ -414,6 +426,16 @@ def test_half_a_character_is_refused_wherever_it_stands(lone: str, ascii_only: b
     tree = in_full()
     tree["trail"] = [lone]
     refused(with_document(json.dumps(tree, ensure_ascii=ascii_only)))
+
+
+@pytest.mark.parametrize("number", [0xD800, 0xDABC, 0xDBFF, 0xDC00, 0xDDEE, 0xDFFF])
+@pytest.mark.parametrize("spell", ["\\u{:04x}", "\\u{:04X}", "{:c}"])
+def test_half_a_character_is_refused_however_it_is_spelt(spell: str, number: int) -> None:
+    """Both halves of the range, escaped in small or capital letters or in both, or as they are."""
+    text = written().document
+    for lone in (spell.format(number), spell.format(number).replace("D", "d", 1)):
+        fault = refused(with_document(text[:-1] + f',"new":"{lone}"}}')).fault
+        assert fault == "document is not JSON, or not encodable"
 
 
 @pytest.mark.parametrize("ascii_only", [True, False], ids=["escaped", "raw"])

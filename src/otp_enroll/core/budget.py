@@ -1,5 +1,10 @@
 """How many wrong codes an account may have: consecutive ones, waits, the 30 days, the lock.
 
+SP 800-63B-4 allows 100 wrong codes in a row at most (§3.2.2) and grants the owner ten tries
+(§8.1): hence free ones, waits that double, and a lock. A success clears the consecutive count and
+not that of 30 days: each login of the owner would otherwise give a guesser beside them fresh tries,
+and at a login an hour up to 26 % a year, against 0.36 %.
+
 Times are Unix seconds, days are whole UTC days since 1970. Nothing that did not change is made
 again: an account without failures shares ``NO_FAILURES``, and its document does not mention it.
 """
@@ -14,6 +19,7 @@ from otp_enroll.policy import AttemptBudget
 
 SECONDS_PER_DAY: Final = 86_400
 DAYS: Final = 30
+"""How many UTC days a wrong code is counted, today among them."""
 
 Method = Literal["code", "recovery_code"]
 
@@ -45,17 +51,18 @@ class Waits:
         # The shift is capped: thousands of failures must not make a number of thousands of bits.
         doublings = min(self.failures - budget.free_attempts, 32)
         wait = min(budget.first_wait << doublings, budget.longest_wait)
-        until = min(self.since, now) + wait
+        until = min(self.since, now) + wait  # a clock that was ahead must not lengthen it
         return until if now < until else None
 
     def fail(self, now: int) -> Waits:
-        """Count one wrong answer."""
+        """Count one wrong answer at ``now``, from which the next wait runs."""
         return Waits(failures=self.failures + 1, since=now, extra=self.extra)
 
     def clear(self) -> Waits:
         """Forget the consecutive wrong answers after a right one."""
         if not self.failures and not self.since:
             return self
+        # The shared object itself: a document leaves out the default that it knows by identity.
         return replace(self, failures=0, since=0) if self.extra else NO_WAITS
 
     def rewind(self, now: int) -> Waits:
@@ -83,7 +90,7 @@ class CodeBudget:
 
     @property
     def failures_in_30_days(self) -> int:
-        """Wrong codes on the days that are kept."""
+        """Wrong codes on the days that are kept, whatever succeeded between."""
         return sum(count for _, count in self.days)
 
     def fail(self, now: int, budget: AttemptBudget) -> CodeBudget:
@@ -92,8 +99,9 @@ class CodeBudget:
         Days after today stand there because the clock was ahead; they count as today.
         """
         today = now // SECONDS_PER_DAY
-        counts = {today: 1}
+        counts = {today: 1}  # by day, not by code: the row of a guessed account stays small
         for day, count in self.days:
+            # What left the 30 days goes with a write that is made anyway; no job clears up.
             if day > today - DAYS:
                 counts[min(day, today)] = counts.get(min(day, today), 0) + count
         counted = CodeBudget(
@@ -107,12 +115,20 @@ class CodeBudget:
         return replace(counted, locked=True)
 
     def clear(self) -> CodeBudget:
-        """Forget the consecutive wrong codes after a right one; days and lock stay."""
+        """Forget the consecutive wrong codes after a right one; days and lock stay.
+
+        A lock is lifted by a new authenticator alone, as SP 800-63B-4 §3.2.2 demands: the
+        subscriber has to bind again.
+        """
         waits = self.waits.clear()
         return self if waits is self.waits else replace(self, waits=waits)
 
     def attempts_to_lock(self, budget: AttemptBudget) -> int:
-        """Wrong codes that are left until codes are locked."""
+        """Wrong codes that are left until codes are locked.
+
+        By the count that is nearer to its limit; zero or less where the policy was tightened
+        after the failures.
+        """
         return min(
             budget.lock_after - self.waits.failures,
             budget.lock_after_in_30_days - self.failures_in_30_days,
@@ -120,7 +136,7 @@ class CodeBudget:
 
     def attempts_left(self, budget: AttemptBudget) -> int:
         """Wrong codes that will be judged without a wait or a lock."""
-        return max(
+        return max(  # never negative: a page shows it
             0, min(budget.free_attempts - self.waits.failures, self.attempts_to_lock(budget))
         )
 
@@ -131,6 +147,9 @@ NO_WRONG_CODES: Final = CodeBudget()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budgets:
     """An account's two budgets. A wait or lock of one leaves the other usable.
+
+    They belong to the account, in its row, and not to an authenticator, a process or a login
+    session: each of those would give a guesser a fresh one (RFC 4226 §7.3, CWE-307).
 
     Attributes:
         code: Shared by every verb that judges a code, but for confirm.
@@ -146,7 +165,7 @@ class Budgets:
         return self.code.waits if method == "code" else self.recovery
 
     def with_waits(self, method: Method, waits: Waits) -> Budgets:
-        """Replace the waits of one kind of code."""
+        """Replace the waits of one kind of code; days and lock stay."""
         if method == "code":
             return self.with_code(replace(self.code, waits=waits))
         return self._with(self.code, waits)
@@ -156,6 +175,7 @@ class Budgets:
         return self._with(code, self.recovery)
 
     def _with(self, code: CodeBudget, recovery: Waits) -> Budgets:
+        # The shared object again, so that a document without failures has no budgets in it.
         if code is NO_WRONG_CODES and recovery is NO_WAITS and not self.extra:
             return NO_FAILURES
         return Budgets(code=code, recovery=recovery, extra=self.extra)

@@ -1,6 +1,8 @@
 """Confirm: proving a setup with a code, swapping its secret in, and diagnosing a wrong one.
 
-The swap is one state, which one write stores.
+The swap is one state, which one write stores: no crash and no other request can leave an account
+with both secrets live, or with none. A code makes the secret live, and not a click: nothing else
+reveals an app that ignored SHA256 or eight digits, and shows wrong codes ever after.
 """
 
 from __future__ import annotations
@@ -43,7 +45,14 @@ _BACKUPS: Final = ("none", "acknowledged", "checked")  # each satisfies those be
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SetupConfirmed:
-    """What a confirm did."""
+    """What a confirm did.
+
+    Attributes:
+        authenticator: The name of the one that was proved.
+        replaced: Whether another secret of that name was live until now.
+        removed: The names that went with the lock that this confirm ended.
+        codes: A new set of recovery codes, or ``None`` while the old one has unspent codes.
+    """
 
     authenticator: str
     replaced: bool
@@ -53,7 +62,10 @@ class SetupConfirmed:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Confirm(SetupVerb[SetupConfirmed]):
-    """Make the staged secret live, if the code is one of it."""
+    """Make the staged secret live, if the code is one of it.
+
+    It takes no secret from its caller: what is proved is what ``begin`` stored (CWE-472).
+    """
 
     name: ClassVar[str] = "confirm"
     draws: ClassVar[Draws] = "recovery"
@@ -74,7 +86,7 @@ class Confirm(SetupVerb[SetupConfirmed]):
 
     @property
     def accepted(self) -> Collection[str]:
-        """No recovery code proves a new secret."""
+        """A code alone: no recovery code proves a new secret."""
         return ("code",)
 
     def on_setup(
@@ -82,6 +94,7 @@ class Confirm(SetupVerb[SetupConfirmed]):
     ) -> Decision[SetupConfirmed]:
         """Judge the code by the setup's own limit, and swap the secret in."""
         backup = self._backup_of(setup)
+        # Before the code is judged, so that a forgotten tick costs none of the ten tries.
         if _BACKUPS.index(backup) < _BACKUPS.index(world.policy.backup):
             raise BackupRequiredError(world.policy.backup)
         if self.code.length != setup.parameters.digits and not self._is_of_careless_app(
@@ -101,7 +114,7 @@ class Confirm(SetupVerb[SetupConfirmed]):
             name=setup.name,
             parameters=setup.parameters,
             sealed=setup.sealed,
-            last_counter=matched[-1],
+            last_counter=matched[-1],  # the code that confirms does not also log in (CWE-294)
             confirmed_at=world.now,
             generation=setup.generation,
         )
@@ -127,7 +140,7 @@ class Confirm(SetupVerb[SetupConfirmed]):
 
         On a locked account it stays alone and the lock ends (SP 800-63B-4 §3.2.2: rebind).
         """
-        before = state if is_confirmed(state) else Confirmed(authenticators=())
+        before = state if is_confirmed(state) else Confirmed(authenticators=())  # never stored
         locked = before.budgets.code.locked
         old = before.find_named(proved.name)
         kept = [found for found in before.authenticators if found is old or not locked]
@@ -144,7 +157,7 @@ class Confirm(SetupVerb[SetupConfirmed]):
             budgets=budgets.with_code(NO_WRONG_CODES) if locked else budgets.clear("code"),
         )
         codes = None
-        if account.recovery_codes_left == 0:
+        if account.recovery_codes_left == 0:  # else the paper in the drawer stays good
             account, codes, issued = issue_recovery_codes(account, self, world, setup)
             happened.append(issued)
         answer = SetupConfirmed(
@@ -158,6 +171,7 @@ class Confirm(SetupVerb[SetupConfirmed]):
     def _count_wrong_code(
         self, state: EnrollmentState, setup: StoredSetup, world: World
     ) -> Decision[Never]:
+        # In the setup alone: guesses at it must not keep the working authenticator waiting.
         failures = setup.failures + 1
         rejected = events.CodeRejected(**self.stamp(world, setup), method="code")
         if failures >= SETUP_WRONG_CODES:
@@ -173,13 +187,14 @@ class Confirm(SetupVerb[SetupConfirmed]):
         )
 
     def _diagnose(self, setup: StoredSetup, left: int, world: World) -> WrongCodeError:
-        """Say why a code is wrong, to one who may see the key anyway; login never does."""
+        """Say why a code is wrong: the setup id's holder may see the key. Login gives no hint."""
         secret = world.secret(setup.authenticator_id)
         skew = oath.skew_of(secret, setup.parameters, world.now, self.code.reveal())
         if skew is not None:
             return ClockSkewError(skew, left)
         if self._is_of_careless_app(setup, world):
             return AppIgnoresParametersError(left)
+        # Neither explains it: a typo, or the entry of another account.
         return WrongCodeError("code", left)
 
     def _is_of_careless_app(self, setup: StoredSetup, world: World) -> bool:
@@ -205,13 +220,17 @@ def _replace_or_add(
 def issue_recovery_codes(
     account: Confirmed, verb: Verb[Any], world: World, proved: StoredSetup | None = None
 ) -> tuple[Confirmed, CodesShown, events.RecoveryCodesIssued]:
-    """Replace the whole set, which also ends a wait of recovery codes."""
+    """Replace the whole set, which also ends a wait of recovery codes.
+
+    Returns:
+        The account with the set's digests, what is shown once, and the event.
+    """
     fresh = world.drawn(FreshRecovery)
     codes = fresh.codes.canonical()
     renewed = replace(
         account,
         recovery=RecoverySet.issue(verb.user_id, fresh.salt, codes),
-        budgets=account.budgets.clear("recovery_code"),
+        budgets=account.budgets.clear("recovery_code"),  # the wait was for guesses at the old set
     )
     shown = CodesShown(
         codes=fresh.codes,

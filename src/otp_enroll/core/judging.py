@@ -1,4 +1,9 @@
-"""Judging a code or a recovery code, by the budget of its kind: once, for every entrance."""
+"""Judging a code or a recovery code, by the budget of its kind: once, for every entrance.
+
+Malformed, locked, waiting, unreadable, clock, reused, wrong: what comes first in this order costs
+nothing and says nothing about what comes later. A second entrance with rules of its own is how
+others lost their limit (CWE-307; Zitadel CVE-2025-64102: the newer login had no lockout).
+"""
 
 from __future__ import annotations
 
@@ -33,7 +38,15 @@ from otp_enroll.errors import (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Judged:
-    """A proof that holds, and the account after it was spent."""
+    """A proof that holds, and the account after it was spent.
+
+    Attributes:
+        account: What to go on with; the state before would make the code good again.
+        events: What happened, for the listener.
+        changed: Whether this moves ``changed_at``: a recovery code does, a code does not.
+        method: Which kind of code it was.
+        authenticator: The name of the one that shows the code, or ``None``.
+    """
 
     account: Confirmed
     events: tuple[events.Event, ...] = ()
@@ -46,7 +59,10 @@ Judgement = Judged | Decision[Never]
 
 
 def secrets_for(typed: TypedCode | None, state: EnrollmentState) -> Iterable[tuple[str, Sealed]]:
-    """Return (authenticator id, sealed secret) of each that a typed code is judged against."""
+    """Return (authenticator id, sealed secret) of each that a typed code is judged against.
+
+    A recovery code opens none: a lost key of the cipher must not shut the owner's last way in.
+    """
     if typed is None or typed.kind != "code" or not isinstance(state, Confirmed):
         return ()
     return [(found.id, found.sealed) for found in state.authenticators]
@@ -55,32 +71,46 @@ def secrets_for(typed: TypedCode | None, state: EnrollmentState) -> Iterable[tup
 def judge(account: Confirmed, typed: TypedCode, verb: Verb[Any], world: World) -> Judgement:
     """Judge a code or a recovery code, by the budget of its kind.
 
+    Returns:
+        A ``Judged`` if it was right; else a ``Decision`` whose outcome is the refusal, to be
+        raised once what it counts is committed.
+
     Raises:
         MalformedCodeError: No authenticator has codes of that length.
         UnreadableSecretError: A secret cannot be opened.
         ServerClockError: The clock is behind an accepted code.
     """
+    # Their lengths distinguish the kinds, so a text is never tried as both.
     if typed.kind == "recovery_code":
         return _judge_recovery_code(account, typed, verb, world)
-    code = typed.reveal()
-    if all(found.parameters.digits != len(code) for found in account.authenticators):
+    length = typed.length
+    # Eight digits where every app shows six can never be right, so they cost no attempt.
+    if all(found.parameters.digits != length for found in account.authenticators):
         raise MalformedCodeError("code", account.authenticators[0].parameters.digits)
+    # The lock before the wait: a time to wait until would promise that waiting helps.
     if account.budgets.code.locked:
         return _refuse_by_lock(account, verb, world)
-    return _refuse_by_wait(account, "code", verb, world) or _compare(account, code, verb, world)
+    waiting = _refuse_by_wait(account, "code", verb, world)
+    return waiting or _compare(account, typed, length, verb, world)
 
 
-def _compare(account: Confirmed, code: bytes, verb: Verb[Any], world: World) -> Judgement:
+def _compare(
+    account: Confirmed, typed: TypedCode, length: int, verb: Verb[Any], world: World
+) -> Judgement:
+    # All or none: beside an unreadable secret, its owner's right code would be counted as wrong.
     secrets = world.require_keys()
     matched: dict[str, tuple[int, ...]] = {}
     for found in account.authenticators:
         window = oath.window_at(world.now, found.parameters.period, world.policy.window)
+        # The clock went back past the window: every right code would be called reused, and the
+        # owner blamed. Fail closed, and say whose fault it is (ASVS 16.5.3).
         if found.last_counter >= window.stop:
             raise ServerClockError
-        if found.parameters.digits == len(code):
+        if found.parameters.digits == length:
             matched[found.id] = oath.matching_counters(
-                secrets[found.id], found.parameters, window, code
+                secrets[found.id], found.parameters, window, typed.reveal()
             )
+    # After the loop, not in it: how long it takes must not say which authenticator matched.
     shown = [found for found in account.authenticators if matched.get(found.id)]
     for found in shown:
         # RFC 6238 §5.2: one success for a counter, and none for an earlier one. A text that is
@@ -103,6 +133,7 @@ def _accept_code(
     return Judged(
         account=Confirmed(
             authenticators=tuple(
+                # The last match: where two counters have one code, it is spent for both.
                 found.use(matched[found.id][-1], world.now) if found in shown else found
                 for found in account.authenticators
             ),
@@ -118,7 +149,9 @@ def _accept_code(
 def _count_wrong_code(account: Confirmed, verb: Verb[Any], world: World) -> Decision[Never]:
     limits = world.policy.budget
     budget = account.budgets.code.fail(world.now, limits)
+    # The stamp names no authenticator: a wrong code belongs to none.
     happened: list[events.Event] = [events.CodeRejected(**verb.stamp(world), method="code")]
+    # Equal, not at least: the owner is warned once, and not by every further guess.
     if budget.failures_in_30_days == limits.warn_after_in_30_days:
         happened.append(
             events.ManyFailures(**verb.stamp(world), failures=budget.failures_in_30_days)
@@ -140,9 +173,11 @@ def _judge_recovery_code(
     if waiting is not None:
         return waiting
     codes = account.recovery
+    # Without a set the answer is the same: it must not say that there is nothing to guess at.
     index = None if codes is None else codes.find(verb.user_id, typed)
     if codes is None or index is None:
         return _count_wrong_recovery_code(account, verb, world)
+    # Free of charge: a double submit, or a line that was not crossed off, must start no wait.
     if codes.spent[index]:
         reused = events.CodeReused(**verb.stamp(world), method="recovery_code")
         return Decision(CodeReusedError("recovery_code"), events=(reused,))
@@ -153,7 +188,7 @@ def _judge_recovery_code(
     return Judged(
         account=replace(account, recovery=spent, budgets=account.budgets.clear("recovery_code")),
         events=tuple(happened),
-        changed=True,
+        changed=True,  # it may be a thief with the paper: the app can hold withdrawals
         method="recovery_code",
     )
 
@@ -173,6 +208,7 @@ def _count_wrong_recovery_code(
 
 
 def _refuse_by_lock(account: Confirmed, verb: Verb[Any], world: World) -> Decision[Never]:
+    # Nothing was compared: "right, but locked" would let the guessing go on under the lock.
     return Decision(
         LockedError(account.recovery_codes_left),
         events=(events.Throttled(**verb.stamp(world), method="code", retry_at=None),),

@@ -1,4 +1,8 @@
-"""Counters and codes (RFC 4226, RFC 6238), over pyotp."""
+"""Counters and codes (RFC 4226, RFC 6238), over pyotp.
+
+From pyotp comes the code of one counter. Its ``verify`` is not used: it stops at the first match,
+which can be timed (CWE-208), and knows no last counter, so that it takes a code twice.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,10 @@ from otp_enroll.core.secret import Secret
 from otp_enroll.policy import Parameters
 
 DIAGNOSED_COUNTERS: Final = 10
-"""How far around the current counter a wrong code is looked for at confirm (RFC 6238 §6)."""
+"""How far around the current counter a wrong code is looked for at confirm (RFC 6238 §6).
+
+To explain it, never to accept it: a window of 21 codes would be seven times as easy to guess.
+"""
 
 _DIGESTS: Final = {"SHA1": hashlib.sha1, "SHA256": hashlib.sha256, "SHA512": hashlib.sha512}
 _ASSUMED: Final = Parameters()  # what an app computes that reads nothing but the secret
@@ -26,6 +33,7 @@ class _Generator(OTP):
 
     def __init__(self, secret: Secret, parameters: Parameters) -> None:
         self._raw = secret.reveal()
+        # First the key: pyotp's constructor asks for it, to refuse one below 112 bits.
         super().__init__("", digits=parameters.digits, digest=_DIGESTS[parameters.algorithm])
 
     def byte_secret(self) -> bytes:
@@ -33,7 +41,7 @@ class _Generator(OTP):
 
     @staticmethod
     def int_to_bytestring(i: int, *, padding: int = 8) -> bytes:
-        return i.to_bytes(padding, "big")  # pyotp does it byte by byte
+        return i.to_bytes(padding, "big")  # pyotp does it byte by byte; RFC 4226 §5.1: 64 bits
 
 
 def counter_at(now: int, period: int) -> int:
@@ -42,13 +50,20 @@ def counter_at(now: int, period: int) -> int:
 
 
 def window_at(now: int, period: int, window: tuple[int, int]) -> range:
-    """Return the counters that a code may have now (RFC 6238 §5.2)."""
+    """Return the counters that a code may have now (RFC 6238 §5.2).
+
+    Args:
+        now: Unix seconds.
+        period: Seconds.
+        window: Counters before and after the current one.
+    """
     current = counter_at(now, period)
+    # No counter before 0, which pyotp refuses: a test's clock may start there.
     return range(max(current - window[0], 0), current + window[1] + 1)
 
 
 def code_at(secret: Secret, parameters: Parameters, counter: int) -> str:
-    """Return the code of one counter."""
+    """Return the code of one counter, leading zeros kept (RFC 4226 §5.3: a code is text)."""
     return _Generator(secret, parameters).generate_otp(counter)
 
 
@@ -57,10 +72,12 @@ def matching_counters(
 ) -> tuple[int, ...]:
     """Return every counter whose code this is, in rising order.
 
-    All codes are computed and compared, in constant time and without an early exit, so that
-    the time taken does not tell which one matched (CWE-208).
+    There may be two: once in a million, neighbours have the same code. All codes are computed and
+    compared, in constant time and without an early exit, so that the time taken does not reveal
+    which one matched (CWE-208).
     """
     generator = _Generator(secret, parameters)
+    # As bytes: compare_digest raises TypeError for a str with a letter beyond ASCII.
     compared = [
         (counter, hmac.compare_digest(generator.generate_otp(counter).encode("ascii"), code))
         for counter in counters
@@ -71,7 +88,8 @@ def matching_counters(
 def skew_of(secret: Secret, parameters: Parameters, now: int, code: bytes) -> int | None:
     """Return how many seconds off the clock is by which this code would be right, or ``None``.
 
-    Looks ten counters around the current one and takes the nearest; negative means behind.
+    Looks ten counters around the current one and takes the nearest; negative means that the
+    phone is behind.
     """
     current = counter_at(now, parameters.period)
     around = window_at(now, parameters.period, (DIAGNOSED_COUNTERS, DIAGNOSED_COUNTERS))
@@ -84,7 +102,11 @@ def skew_of(secret: Secret, parameters: Parameters, now: int, code: bytes) -> in
 def is_code_of_other_parameters(
     secret: Secret, parameters: Parameters, now: int, window: tuple[int, int], code: bytes
 ) -> bool:
-    """Return whether an app that ignores algorithm, digits or period shows this code."""
+    """Return whether an app that ignores algorithm, digits or period shows this code.
+
+    Some of the most installed ones do, Google's and Microsoft's on Android among them, and no app
+    says so: without this the user only reads that every code is wrong.
+    """
     others = {
         replace(parameters, algorithm=algorithm, digits=digits, period=period)
         for algorithm, digits, period in product(
@@ -93,6 +115,7 @@ def is_code_of_other_parameters(
             (parameters.period, _ASSUMED.period),
         )
     } - {parameters}
+    # A list, then any(): of a generator, a hit would take fewer HMACs than a miss (CWE-208).
     found = [
         bool(matching_counters(secret, other, window_at(now, other.period, window), code))
         for other in others

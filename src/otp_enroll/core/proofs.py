@@ -24,18 +24,22 @@ from otp_enroll.errors import ProofRequiredError
 from otp_enroll.json_values import Json, from_json, to_json
 
 VERIFICATION_LIFETIME: Final = 60
-"""Seconds for which a ``Verification`` is a proof."""
+"""Seconds for which a ``Verification`` is a proof: time for the next request, and no more."""
 
 MAX_REASON: Final = 256
+"""Characters of an ``actor`` or a ``reason``, which logs and audit trails keep whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
     """The app vouches for the user, after re-authenticating them itself or through its help desk.
 
+    It is accepted wherever a proof is, during a lock too, and each use is an event. Make one after
+    checking a person: a session by itself, the help desk's included, has proved nothing (CWE-306).
+
     Attributes:
-        actor: Who vouches, for the audit trail.
-        reason: Why.
+        actor: Who vouches, for the audit trail (ASVS 16.2.1).
+        reason: Why, in words that the audit trail keeps.
 
     Raises:
         TypeError: Not text.
@@ -49,6 +53,7 @@ class Override:
         for name, value in (("actor", self.actor), ("reason", self.reason)):
             if not isinstance(value, str):
                 raise TypeError(f"{name} must be a str")
+            # A blank one would pass the check of length, and make the audit line worthless.
             if not value.strip() or len(value) > MAX_REASON:
                 raise ValueError(f"{name} must have 1 to {MAX_REASON} characters")
 
@@ -57,6 +62,9 @@ class Override:
 class Verification:
     """A code was right and is spent. For 60 seconds it is a proof for the verb of its purpose.
 
+    So a page can ask for the code first and act in the next request, or inside the app's own
+    transaction, where no code is judged.
+
     Attributes:
         user_id: Whose account.
         purpose: What the code was for.
@@ -64,7 +72,7 @@ class Verification:
         authenticator: The name of the authenticator, or ``None`` for a recovery code.
         recovery_codes_left: Unspent recovery codes.
         locked: Codes are locked: let the owner set up an authenticator again, at once.
-        at: When, in UTC.
+        at: When the code was spent, in UTC; the 60 seconds run from here.
     """
 
     user_id: str
@@ -87,7 +95,9 @@ class Verification:
             TypeError: Not a mapping.
             ValueError: A field is missing, or not of its type.
         """
-        annotations = {field.name: str(field.type) for field in fields(cls)} | {"method": "str"}
+        # The method's annotation is a Literal, for which there is no reader: read as text, then
+        # checked. What a session held may have been written by an older version, or by hand.
+        annotations = {field.name: field.type for field in fields(cls)} | {"method": "str"}
         found: dict[str, Any] = from_json(annotations, data, "a verification")
         if found["method"] not in METHODS:
             raise ValueError("a verification has no method that could be one")
@@ -98,7 +108,11 @@ Proof = TypedCode | Verification | Override | None
 
 
 def read_proof(proof: object) -> Proof:
-    """Redact a typed proof; other proofs pass. Never raises."""
+    """Redact a typed proof; other proofs pass.
+
+    Never raises: its frame holds what was typed, and a traceback would print it. Something that is
+    no proof at all becomes a code that ``refuse_malformed`` refuses later.
+    """
     if proof is None or isinstance(proof, (Verification, Override)):
         return proof
     return read_code(proof)
@@ -128,7 +142,7 @@ class Proving(Verb[AnswerT_co]):
 
     @property
     def actor(self) -> str | None:
-        """Who acts: an ``Override`` knows best."""
+        """Who acts: an ``Override`` knows best, and a request's context must not hide it."""
         if isinstance(self.proof, Override):
             return self.proof.actor
         return (self.context or {}).get("actor")
@@ -138,7 +152,7 @@ class Proving(Verb[AnswerT_co]):
         return secrets_for(self.typed, state)
 
     def prove(self, account: Confirmed, world: World) -> Judgement:
-        """Judge the proof.
+        """Judge the proof, and spend it if it was typed.
 
         Raises:
             ProofRequiredError: None was given, or a ``Verification`` that does not serve here.
@@ -147,8 +161,10 @@ class Proving(Verb[AnswerT_co]):
             case TypedCode():
                 return judge(account, self.proof, self, world)
             case Override():
+                # Also while codes are locked: without recovery codes it is the only way back in.
                 return Judged(account=account, events=self.vouched(world))
             case Verification():
+                # No code is compared, so neither wait nor lock is asked: it was judged before.
                 self._check_verification(self.proof, world)
                 return Judged(account=account)
             case _:
@@ -171,6 +187,6 @@ class Proving(Verb[AnswerT_co]):
             raise ProofRequiredError("other purpose")
         if by_recovery_code and not self.takes_recovery_codes:
             raise ProofRequiredError("recovery code")
-        # Either way: the server that verified may have a clock a little ahead of this one's.
+        # abs(): the server that verified may have a clock a little ahead of this one's.
         if abs(age) > VERIFICATION_LIFETIME:
             raise ProofRequiredError("too old")

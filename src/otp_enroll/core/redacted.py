@@ -1,4 +1,8 @@
-"""What must never be printed or pickled: bytes that only ``reveal`` gives away, and holders."""
+"""What must never be printed or pickled: bytes that only ``reveal`` gives away, and holders.
+
+A secret is a type and not ``bytes``, because it leaves by doors that nobody opened on purpose: an
+error page with locals, a log line, ``dataclasses.asdict``, a cache that pickles (CWE-532, CWE-312).
+"""
 
 from __future__ import annotations
 
@@ -14,19 +18,21 @@ class NotPickled:
     __slots__ = ()
 
     def __copy__(self) -> Self:
-        return self
+        return self  # a framework that copies its context must neither fail nor double a secret
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
+        # Refused, not left out: what came back without its secret would always be wrong.
         raise TypeError(f"{type(self).__name__} holds a secret and is not pickled")
 
 
 class Redacted(NotPickled):
     """Bytes that no repr, format, pickle or hash gives away; ``reveal`` is the one way out.
 
-    Equality takes constant time.
+    Equality takes constant time (CWE-208), and a value of another type is never equal: a setup id
+    compared with a secret is a mistake, whatever the bytes.
     """
 
     __slots__ = ("_raw",)
@@ -45,4 +51,4 @@ class Redacted(NotPickled):
         return hmac.compare_digest(self._raw, other._raw)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"
+        return f"{type(self).__name__}(…)"  # not even the length, which says what was typed

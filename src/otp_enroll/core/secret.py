@@ -24,15 +24,15 @@ MIN_SECRET: Final = 16
 MIN_IMPORTED_SECRET: Final = 14
 """Bytes that an import may ask for by name (SP 800-63B-4 §3.1.4.1: 112 bits)."""
 
-MAX_SECRET: Final = 128
+MAX_SECRET: Final = 128  # bytes: one block of SHA-512; HMAC hashes what is longer (RFC 2104 §3)
 
 MAX_SUGGESTIONS: Final = 16
 """Guesses at a mistyped key beyond which none is offered."""
 
-_CHECK_WORD_TAG: Final = b"otp_enroll/1\0check word\0"
+_CHECK_WORD_TAG: Final = b"otp_enroll/1\0check word\0"  # on paper: never to be changed
 _SETUP_ID_TAG: Final = b"otp_enroll/1\0setup id\0"
 
-_LOOK_ALIKES: Final = {"0": "O", "8": "B", "1": "IL"}
+_LOOK_ALIKES: Final = {"0": "O", "8": "B", "1": "IL"}  # RFC 4648 §3.4: 1 may be either
 
 
 class Sealed(Redacted):
@@ -48,7 +48,7 @@ class SetupId(Redacted):
 
     @classmethod
     def from_text(cls, text: str) -> Self:
-        """Wrap what a request brought; it need not be well-formed, only comparable."""
+        """Wrap what a request brought: not checked, since a malformed id matches no digest."""
         return cls(text.encode("utf-8", "surrogatepass"))
 
     @classmethod
@@ -62,15 +62,15 @@ class SetupId(Redacted):
         return self._raw.decode("ascii")
 
     def digest(self, user_id: str) -> bytes:
-        """Return what the record keeps: it names the setup for this user alone."""
+        """Return what the record keeps: the id cannot be had from it, nor serve another user."""
         return hashlib.sha256(_SETUP_ID_TAG + user_id.encode() + b"\0" + self._raw).digest()
 
 
-NOT_A_SETUP_ID: Final = SetupId(b"\0")
+NOT_A_SETUP_ID: Final = SetupId(b"\0")  # known by identity: a request may bring this text
 
 
 def read_setup_id(setup_id: object) -> SetupId:
-    """Redact a setup id. Never raises."""
+    """Redact a setup id. Never raises, since its frame holds what a request brought."""
     return SetupId.from_text(setup_id) if isinstance(setup_id, str) else NOT_A_SETUP_ID
 
 
@@ -123,7 +123,7 @@ class Secret(Redacted):
 
     @property
     def check_word(self) -> str:
-        """Four Base32 characters (20 bits) that tell a good paper copy from a bad one by eye.
+        """Four Base32 characters (20 bits) by which the eye finds a bad copy on paper.
 
         A digest of its own, since HOTP(secret, 0) would be a code that works somewhere.
         """
@@ -168,12 +168,13 @@ class FreshSetup:
 
 
 def _same_letter(mine: str, theirs: str) -> bool:
+    # Three comparisons for each letter, so that time does not say which letter has look-alikes.
     candidates = (theirs + _LOOK_ALIKES.get(theirs, "") + "\0\0")[:3]
     compared = [hmac.compare_digest(_bytes(mine), _bytes(other)) for other in candidates]
     return any(compared)
 
 
-def _bytes(text: str) -> bytes:
+def _bytes(text: str) -> bytes:  # compare_digest raises TypeError for a str beyond ASCII
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -205,12 +206,13 @@ def _decoded(text: str) -> Redacted | str:
     """Return the bytes, or a sentence that says what is wrong without showing the text."""
     letters = ""
     padded = False
-    if len(text) > MAX_KEY_TEXT:
+    if len(text) > MAX_KEY_TEXT:  # before the loop over it (CWE-400)
         return "the key is too long"
     for position, raw in enumerate(text, start=1):
         letter = clean(raw)
         if letter == "=":
             padded = True
+        # upper() of a letter beyond ASCII may be one of Base32: U+017F becomes S.
         elif letter and (padded or not letter.isascii() or letter.upper() not in ALPHABET):
             return f"character {position} is not one of A-Z and 2-7"
         else:
@@ -225,9 +227,9 @@ def _bits(letters: str) -> Redacted | str:
         raw = base64.b32decode(letters + "=" * (-len(letters) % 8))
     except binascii.Error:
         return f"no key has {len(letters)} characters"
-    if encode_base32(raw) != letters:
+    if encode_base32(raw) != letters:  # b32decode drops left-over bits without a word
         return "the last character does not fit: the key is cut off or mistyped"
-    return Redacted(raw)
+    return Redacted(raw)  # not bytes, which the caller's frame would show
 
 
 def suggest(text: str) -> tuple[str, ...]:
@@ -239,6 +241,6 @@ def suggest(text: str) -> tuple[str, ...]:
     guesses = [""]
     for letter in read_key(text[:MAX_KEY_TEXT]).text:
         guesses = [guess + other for guess in guesses for other in _LOOK_ALIKES.get(letter, letter)]
-        if len(guesses) > MAX_SUGGESTIONS:
+        if len(guesses) > MAX_SUGGESTIONS:  # each 1 doubles them (CWE-400)
             return ()
     return tuple(guess for guess in guesses if isinstance(_decoded(guess), Redacted))

@@ -42,7 +42,7 @@ from otp_enroll.policy import Policy
 class SetupShown:
     """A live setup with what only the holder of its id is shown, ``at`` in Unix seconds.
 
-    ``replaces`` says whether an authenticator has its name, ``beside`` whether any one works.
+    ``replaces``: an authenticator has its name. ``beside``: at least one works meanwhile.
     """
 
     setup: StoredSetup
@@ -56,11 +56,11 @@ class SetupShown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCopy:
-    """How a copy of the key compares with the key.
+    """How a copy of the key compares with the key. A comparison counts nothing.
 
     Attributes:
         matches: Whether the copy is right.
-        differing_groups: The groups that differ, counted from 1.
+        differing_groups: The groups of four that differ, counted from 1; never what they hold.
     """
 
     matches: bool
@@ -69,7 +69,11 @@ class KeyCopy:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Begin(Proving[SetupShown]):
-    """Stage a fresh secret, beside the working ones if there are any."""
+    """Stage a fresh secret, beside the working ones if there are any.
+
+    Always a fresh one: if a stranger had begun before and seen the secret, the owner's own code
+    would make it live. What shows the same key again is ``Resume``.
+    """
 
     name: ClassVar[str] = "begin"
     draws: ClassVar[Draws] = "setup"
@@ -91,6 +95,7 @@ class Begin(Proving[SetupShown]):
             name = self.authenticator or DEFAULT_NAME
             return self._stage(state, name, world, self.vouched(world))
         name = self._choose_name(state)
+        # Before the proof is judged: what the policy refuses must not spend it.
         if state.find_named(name) is None and (
             len(state.authenticators) >= world.policy.max_authenticators
         ):
@@ -98,6 +103,7 @@ class Begin(Proving[SetupShown]):
         judged = self.prove(state, world)
         if isinstance(judged, Decision):
             return judged
+        # On judged.account: on the state before it, the spent proof would be good again.
         staged = self._stage(judged.account, name, world, judged.events)
         return replace(staged, changed=judged.changed)
 
@@ -125,7 +131,7 @@ class Begin(Proving[SetupShown]):
             name=name,
             parameters=world.policy.parameters,
             sealed=fresh.require_sealed(),
-            issuer=world.issuer,
+            issuer=world.issuer,  # stored, so that a reload shows what was scanned
             account_name=_add_suffix(self.account_name, suffix),
             expires_at=world.now + world.policy.setup_lifetime,
             generation=generation,
@@ -139,6 +145,7 @@ class Begin(Proving[SetupShown]):
 
 
 def _add_suffix(account_name: str, suffix: str) -> str:
+    # The suffix is never cut: without it the phone overwrites the entry that still works.
     kept = account_name[: MAX_ACCOUNT_NAME - len(suffix)]
     while len((kept + suffix).encode()) > MAX_BYTES_PER_CHARACTER * MAX_ACCOUNT_NAME:
         kept = kept[:-1]
@@ -160,7 +167,7 @@ def _show(
 
 
 class Resume(SetupVerb[SetupShown]):
-    """Show the live setup again, and write nothing."""
+    """Show the live setup again, and write nothing: a reload must not void a scanned QR code."""
 
     __slots__ = ()
     name: ClassVar[str] = "resume"
@@ -168,7 +175,7 @@ class Resume(SetupVerb[SetupShown]):
     def on_setup(
         self, state: EnrollmentState, setup: StoredSetup, world: World
     ) -> Decision[SetupShown]:
-        """Return the same key."""
+        """Return the same key, to the holder of the id and while it is pending (ASVS 14.2.6)."""
         secret = world.secret(setup.authenticator_id)
         return Decision(
             _show(state, setup, self.setup_id, secret, world),
@@ -213,7 +220,10 @@ class CheckKeyCopy(SetupVerb[KeyCopy]):
     def on_setup(
         self, state: EnrollmentState, setup: StoredSetup, world: World
     ) -> Decision[KeyCopy]:
-        """Write the first right copy down, and no other."""
+        """Write the first right copy down, and no other.
+
+        A wrong one costs nothing: this holder of the id may see the key, so nothing is guessed.
+        """
         differing = world.secret(setup.authenticator_id).differing_groups(self.copy.text)
         newly_checked = not differing and not setup.copy_checked
         compared = events.KeyCopyChecked(**self.stamp(world, setup), matches=not differing)

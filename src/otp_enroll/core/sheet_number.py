@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from otp_enroll.core.typed_text import CROCKFORD
 
-_TAG: Final = b"otp_enroll/1\0sheet number\0"
+_TAG: Final = b"otp_enroll/1\0sheet number\0"  # on paper: another one orphans every sheet
 
 
 def sheet_number(of: Literal["key", "recovery codes"], named: bytes) -> str:
@@ -19,5 +19,6 @@ def sheet_number(of: Literal["key", "recovery codes"], named: bytes) -> str:
             of the set of recovery codes. Of the secret itself the number therefore says nothing.
     """
     digest = hashlib.sha256(_TAG + of.encode() + b"\0" + named).digest()
+    # 256 is a multiple of 32, so no letter is likelier than another.
     letters = "".join(CROCKFORD[byte & 31] for byte in digest[:8])
     return f"{letters[:4]}-{letters[4:]}"

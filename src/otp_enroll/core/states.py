@@ -21,7 +21,7 @@ from otp_enroll.core.secret import Sealed, SetupId
 from otp_enroll.policy import Parameters
 
 DEFAULT_NAME: Final = "default"
-"""The name of a first authenticator that nobody named."""
+"""The name of a first authenticator that nobody named. It is stored and shown."""
 
 
 class Phase(enum.Enum):
@@ -60,7 +60,7 @@ class Authenticator:
 
     def use(self, counter: int, now: int) -> Authenticator:
         """Record an accepted code."""
-        # Not by replace: this is on the way of every login.
+        # Not by replace, which is slow: this is on the way of every login.
         return Authenticator(
             id=self.id,
             name=self.name,
@@ -106,7 +106,7 @@ class StoredSetup:
     extra: Extra = field(default_factory=dict[str, object], repr=False)
 
     def is_expired(self, now: int) -> bool:
-        """Return whether the setup's time is over."""
+        """Return whether the setup's time is over, which no clean-up job has to notice."""
         return now >= self.expires_at
 
     def is_named_by(self, setup_id: SetupId, user_id: str) -> bool:
@@ -116,7 +116,7 @@ class StoredSetup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disabled:
-    """One-time passwords are off."""
+    """One-time passwords are off. It has no fields: an old secret has nowhere to survive."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +148,7 @@ class Confirmed:
         return tuple(authenticator.name for authenticator in self.authenticators)
 
     def find_named(self, name: str) -> Authenticator | None:
-        """Return the authenticator of that name."""
+        """Return the authenticator of that name, as ``clean_name`` spells it."""
         return next((found for found in self.authenticators if found.name == name), None)
 
     @property
@@ -160,7 +160,7 @@ class Confirmed:
         """Put other budgets in the place of these; the same account where they are the same."""
         if budgets is self.budgets:
             return self
-        return Confirmed(
+        return Confirmed(  # not by replace, as in use()
             authenticators=self.authenticators,
             recovery=self.recovery,
             budgets=budgets,
@@ -208,11 +208,12 @@ def with_setup(state: EnrollmentState, setup: StoredSetup) -> Pending | Confirme
 
 def without_setup(state: EnrollmentState) -> Disabled | Confirmed:
     """Drop the setup and its secret."""
+    # Of a confirmed account the setup alone: what expires must never switch OTP off.
     return replace(state, setup=None) if is_confirmed(state) else Disabled()
 
 
 def is_confirmed(state: EnrollmentState) -> TypeIs[Confirmed]:
-    """Return whether login asks for a code."""
+    """Return whether login asks for a code. A pending secret never does, and never blocks one."""
     return isinstance(state, Confirmed)
 
 
@@ -231,7 +232,7 @@ def reseal_with(state: EnrollmentState, sealed: Mapping[str, Sealed]) -> Enrollm
     setup = setup_of(state)
     if setup is not None and setup.authenticator_id in sealed:
         state = with_setup(state, replace(setup, sealed=sealed[setup.authenticator_id]))
-    if is_confirmed(state):
+    if is_confirmed(state):  # ids stay: they are sealed into the context of each ciphertext
         return replace(
             state,
             authenticators=tuple(

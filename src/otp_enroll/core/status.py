@@ -1,4 +1,7 @@
-"""The status of an account. It contains no secret, so it needs no proof."""
+"""The status of an account. It contains no secret, so it needs no proof.
+
+It opens none either: with the cipher's key lost, an app still learns that login asks for a code.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,15 @@ from otp_enroll.errors import EnrollmentMissingError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthenticatorStatus:
-    """One authenticator in a ``Status``. Times are aware UTC datetimes."""
+    """One authenticator in a ``Status``. Times are aware UTC datetimes.
+
+    Attributes:
+        name: What the user calls it.
+        id: New with each secret, so that a page can notice a replacement of the same name.
+        type: ``"totp"`` or ``"hotp"``.
+        confirmed_at: When it was proved.
+        last_used_at: When a code of it was last accepted after that, or ``None``.
+    """
 
     name: str
     id: str
@@ -39,6 +50,8 @@ class AuthenticatorStatus:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """What may be said about an account without any proof. It holds no secret.
+
+    Look at ``required`` to decide whether login asks for a code; the rest is for pages.
 
     Attributes:
         user_id: Whose account.
@@ -73,7 +86,11 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class AskStatus(Verb[Status]):
-    """Report the state; an expired setup is not reported."""
+    """Report the state; an expired setup is not reported, though it may still be stored.
+
+    ``known_on`` is what the app's own table says. With it a row that was lost, or that a store
+    fails to find, is a failure and not a login by password alone.
+    """
 
     name: ClassVar[str] = "status"
 
@@ -88,6 +105,7 @@ class AskStatus(Verb[Status]):
         """Describe the state."""
         if is_confirmed(state):
             return Decision(self._describe(state, world))
+        # Fail closed (ASVS 16.5.3): "no row" is also what a broken replica or a wiped table says.
         if self.known_on:
             raise EnrollmentMissingError
         setup = setup_of(state)
@@ -97,12 +115,13 @@ class AskStatus(Verb[Status]):
                 state="disabled" if setup is None else "pending",
                 required=False,
                 setup_expires_at=None if setup is None else aware(setup.expires_at),
-                changed_at=aware_or_none(world.changed_at or None),
+                changed_at=aware_or_none(world.changed_at or None),  # 0: never, and not 1970
             )
         )
 
     def _describe(self, account: Confirmed, world: World) -> Status:
         code, limits = account.budgets.code, world.policy.budget
+        # No clock opens a lock: a time beside it would promise that waiting helps.
         retry_at = None if code.locked else code.waits.until(world.now, limits)
         recovery, setup = account.recovery, account.setup
         return Status(
@@ -112,6 +131,7 @@ class AskStatus(Verb[Status]):
             authenticators=tuple(_describe_one(found) for found in account.authenticators),
             recovery_codes_left=account.recovery_codes_left,
             recovery_sheet_number=None if recovery is None else recovery.sheet_number,
+            # Beside "confirmed": the page offers to go on, and login asks for the old code.
             setup_expires_at=None if setup is None else aware(setup.expires_at),
             retry_at=aware_or_none(retry_at),
             recovery_retry_at=aware_or_none(account.budgets.recovery.until(world.now, limits)),

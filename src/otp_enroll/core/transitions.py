@@ -1,6 +1,7 @@
 """The state machine: TRANSITIONS, the table that one can see, and decide(), which obeys it.
 
-Three laws hold for every verb:
+The table runs: what a cell refuses is refused, and what it does not name is not saved, whatever the
+verb's own code says (ASVS 2.3.1, CWE-841). Three laws hold for every verb:
 
 1. A refusal that neither writes nor is reported by an event is raised; one that does is the
    ``Decision``'s outcome. Of all refusals only a wrong code is counted.
@@ -53,6 +54,7 @@ _NOT_ENROLLED: Final = Cell(refuses=NotEnrolledError)
 
 
 def _row(disabled: Cell, pending: Cell, confirmed: Cell, staged: Cell) -> Mapping[Phase, Cell]:
+    # Read-only: a law that an import can change is none.
     return MappingProxyType({_D: disabled, _P: pending, _C: confirmed, _S: staged})
 
 
@@ -65,15 +67,19 @@ def _of_account(confirmed: Cell, staged: Cell) -> Mapping[Phase, Cell]:
 
 
 _THE_SAME: Final = _row(Cell((_D,)), Cell((_P,)), Cell((_C,)), Cell((_S,)))
+# The same in every phase: a damaged or too new record must be erasable without being read.
 _NO_ROW: Final = _row(Cell(), Cell(), Cell(), Cell())
 
 TRANSITIONS: Final[Mapping[str, Mapping[Phase, Cell]]] = MappingProxyType(
     {
+        # Each time a proof: that of the staged setup is spent, and opens nothing more.
         "begin": _row(Cell((_P,)), Cell((_P,)), Cell((_S,), proof=True), Cell((_S,), proof=True)),
         "resume": _of_setup(Cell((_P,)), Cell((_S,))),
+        # No proof: begin asked for it, and the setup id is what it returned.
         "confirm": _of_setup(Cell((_C,), exhausted=_D), Cell((_C,), exhausted=_C)),
         "cancel": _of_setup(Cell((_D,)), Cell((_C,))),
         "check_key_copy": _of_setup(Cell((_P,)), Cell((_S,))),
+        # Not on a pending setup: an unproved secret authenticates nobody, and blocks nobody.
         "verify": _of_account(Cell((_C,)), Cell((_S,))),
         "disable": _of_account(Cell((_D, _C), proof=True), Cell((_D, _C, _S), proof=True)),
         "regenerate_recovery_codes": _of_account(Cell((_C,), proof=True), Cell((_S,), proof=True)),
@@ -84,7 +90,10 @@ TRANSITIONS: Final[Mapping[str, Mapping[Phase, Cell]]] = MappingProxyType(
         "erase": _NO_ROW,
     }
 )
-"""Verb by phase. An expired setup is dropped before a column is chosen."""
+"""Verb by phase. An expired setup is dropped before a column is chosen.
+
+The exhaustive test and the picture in the docs are made from it.
+"""
 
 
 def decide(verb: Verb[AnswerT], state: EnrollmentState, world: World) -> Decision[AnswerT]:
@@ -98,6 +107,7 @@ def decide(verb: Verb[AnswerT], state: EnrollmentState, world: World) -> Decisio
     """
     setup = setup_of(state)
     expired = setup is not None and not verb.sees_expired and setup.is_expired(world.now)
+    # At read time: no clean-up job has to run for an expired secret to be dead.
     if expired:
         state = without_setup(state)
     phase = phase_of(state)
@@ -105,10 +115,12 @@ def decide(verb: Verb[AnswerT], state: EnrollmentState, world: World) -> Decisio
     if cell.refuses is not None:
         raise cell.refuses
     decision = verb.decide(state, world)
+    # Nothing is written, so the expired setup stays stored, and no event says that it went.
     if decision.state is None:
         return decision
     refused = isinstance(decision.outcome, EnrollmentError)
     after = phase_of(decision.state)
+    # The last door before the store: a mistake in a verb is an error here, and no stored state.
     if after not in ((phase, cell.exhausted) if refused else cell.to):
         # Neither the decision nor the verb may be seen in a traceback: they hold secrets.
         broken = TransitionBrokenError(verb.name, phase.value)

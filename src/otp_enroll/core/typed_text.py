@@ -1,8 +1,8 @@
 """What people type, made canonical or called malformed: codes, recovery codes, keys, names.
 
-Every entrance shares these readers, so that one code
-cannot pass twice in two spellings (CWE-180). What sees the raw text never raises: an exception
-would show it to whoever prints tracebacks with locals.
+Every entrance shares these readers, so that one code cannot pass twice in two spellings (CWE-180,
+OpenBao CVE-2025-55000). What sees the raw text of a code never raises: a traceback with locals
+would print it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from otp_enroll.core.redacted import Redacted
 HIDDEN: Final = "(hidden)"
 """What public methods put in the place of what was typed, so that no frame of theirs shows it."""
 
-MAX_USER_ID: Final = 190
+MAX_USER_ID: Final = 190  # 760 bytes of UTF-8: MySQL's older row formats index 767
 MAX_PURPOSE: Final = 64
-MAX_CONTEXT_KEYS: Final = 16
+MAX_CONTEXT_KEYS: Final = 16  # what a request brings must not swell logs (CWE-400)
 MAX_CONTEXT_VALUE: Final = 256
-MAX_CODE_TEXT: Final = 64
+MAX_CODE_TEXT: Final = 64  # before any work on the text: pyotp before 2.12 had no limit (CWE-400)
 MAX_KEY_TEXT: Final = 512
 MAX_NAME: Final = 64
 MAX_ACCOUNT_NAME: Final = 128
@@ -31,11 +31,12 @@ MAX_BYTES_PER_CHARACTER: Final = 3
 It then holds the longest issuer, twice, and the longest account name.
 """
 RECOVERY_CODE_LENGTH: Final = 24
-CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # no I, L, O: people write them for 1 and 0
 
 Kind = Literal["code", "recovery_code", "malformed", "not text"]
 
 _DIGIT_ZEROS: Final = (0x06F0, 0x0660, 0xFF10)  # Persian, Arabic-Indic, full width
+# More than str.strip() drops: apps and mails copy direction marks along with a code.
 _DROPPED_RANGES: Final = (
     (0x0009, 0x000D),  # tab to carriage return
     (0x0085, 0x0085),
@@ -55,9 +56,10 @@ _CLEANING.update(
 )
 _CLEANING.update(dict.fromkeys(_DROPPED))
 
+# Two codes never fold into one: the alphabet has none of the three letters.
 _CROCKFORD_FOLD: Final = str.maketrans("OIL", "011")
 _ZERO_WIDTH_NON_JOINER: Final = "\u200c"
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")  # JSON brings them; UTF-8 cannot store them
 
 
 class TypedCode(Redacted):
@@ -106,6 +108,7 @@ def read_code(text: object) -> TypedCode:
     if len(text) > MAX_CODE_TEXT:
         return TypedCode("malformed")
     cleaned = clean(text)
+    # Before isdigit(), which is true of superscripts, and before int(), which reads 123_456.
     if not cleaned.isascii():
         return TypedCode("malformed")
     if 6 <= len(cleaned) <= 8 and cleaned.isdigit():
@@ -146,6 +149,7 @@ def clean_name(text: object, what: str, max_length: int = MAX_NAME) -> str:
     """
     if not isinstance(text, str):
         raise TypeError(f"{what} must be a str")
+    # A bound on the work of NFC (CWE-400), wide enough for letters that it composes.
     if len(text) > 4 * max_length:
         raise ValueError(f"{what} must have at most {max_length} characters")
     spaced = text.replace(_ZERO_WIDTH_NON_JOINER, " ")
@@ -174,6 +178,7 @@ def clean_label(
         TypeError: Not a ``str``.
         ValueError: As ``clean_name``, or a colon (Key URI format: neither part may have one).
     """
+    # At a second colon FreeOTP refuses the URI, Ente cuts the name, and Aegis loses the issuer.
     separated = text.replace(":", replace_colon) if isinstance(text, str) else text
     name = clean_name(separated, what, max_length)
     if len(name.encode()) > MAX_BYTES_PER_CHARACTER * max_length:
@@ -194,13 +199,22 @@ def check_text(value: object, what: str, max_length: int) -> str:
         raise TypeError(f"{what} must be a str")
     if not 1 <= len(value) <= max_length:
         raise ValueError(f"{what} must have 1 to {max_length} characters")
+    # NUL ends the user id in what is digested and sealed; PostgreSQL stores none.
     if "\0" in value or (not value.isascii() and _SURROGATE.search(value)):
         raise ValueError(f"{what} must not contain NUL or a lone surrogate")
     return str.__str__(value)
 
 
 def check_context(context: object) -> dict[str, str]:
-    """Copy what the app passes for the events, at most 16 texts of at most 256 characters."""
+    """Copy what the app passes for the events, at most 16 texts of at most 256 characters.
+
+    A copy, because events outlive the call: a listener may queue them, and the app go on to fill
+    the same dict for the next request.
+
+    Raises:
+        TypeError: Not a mapping of ``str`` to ``str``.
+        ValueError: Too many, or too long.
+    """
     if context is None:
         return {}
     if not isinstance(context, Mapping):

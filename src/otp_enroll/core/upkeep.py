@@ -1,4 +1,8 @@
-"""The verbs that no user asks for: Erase, Purge, Reseal."""
+"""The verbs that no user asks for: Erase, Purge, Reseal.
+
+They go the one way of a request all the same: a clean-up past the rules would be a second way to
+lose an account, and a write past the revision a way to undo somebody's confirm.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,11 @@ from otp_enroll.errors import ProofRequiredError, UnreadableSecretError
 
 
 class Erase(Proving[None]):
-    """Delete the row, whatever is in it: a damaged one too, so it is not loaded."""
+    """Delete the row, whatever is in it: a damaged one too, so it is not loaded.
+
+    It takes an ``Override`` alone: a code could not be judged without the record. An app calls it
+    when it deletes an account: a new one with the same id would inherit the old phone.
+    """
 
     __slots__ = ()
     name: ClassVar[str] = "erase"
@@ -29,13 +37,16 @@ class Erase(Proving[None]):
             raise TypeError("erase takes an Override as proof, and nothing else")
 
     def decide(self, state: EnrollmentState, world: World) -> Decision[None]:  # noqa: ARG002  # whatever it is
-        """Leave no row."""
+        """Leave no row; ``changed_at`` and the budgets go with it."""
         gone = events.EnrollmentErased(**self.stamp(world))
         return Decision(None, events=(*self.vouched(world), gone), erases=True)
 
 
 class Purge(Verb[bool]):
-    """Drop the setup if it is expired."""
+    """Drop the setup if it is expired.
+
+    An expired secret is dead without it; this takes the ciphertext out of the table (ASVS 14.2.7).
+    """
 
     __slots__ = ()
     name: ClassVar[str] = "purge_expired"
@@ -43,6 +54,7 @@ class Purge(Verb[bool]):
 
     def decide(self, state: EnrollmentState, world: World) -> Decision[bool]:
         """Return whether a setup was dropped."""
+        # The listing was read a while ago: the user may have begun again since.
         setup = setup_of(state)
         if setup is None or not setup.is_expired(world.now):
             return Decision(outcome=False)
@@ -52,14 +64,22 @@ class Purge(Verb[bool]):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Resealed:
-    """What ``Reseal`` did to one row: whether it was written, and which secrets stayed shut."""
+    """What ``Reseal`` did to one row.
+
+    Attributes:
+        written: Whether a secret was sealed with the newest key.
+        unreadable: The secrets that stayed shut, for the report of keys that are still needed.
+    """
 
     written: bool
     unreadable: tuple[Sealed, ...]
 
 
 class Reseal(Verb[Resealed]):
-    """Seal again what the cipher wants sealed with another key."""
+    """Seal again what the cipher wants sealed with another key (ASVS 11.2.2, 13.3.4).
+
+    Logins do the same on their way; this one is for accounts that do not log in.
+    """
 
     __slots__ = ()
     name: ClassVar[str] = "reseal"
@@ -79,6 +99,7 @@ class Reseal(Verb[Resealed]):
         unreadable = tuple(
             sealed for sealed, opened in looked_at if isinstance(opened, UnreadableSecretError)
         )
+        # One secret that stays shut must not keep the others under the old key.
         written = len(unreadable) < len(looked_at)
         done = Resealed(written=written, unreadable=unreadable)
         return Decision(done, state if written else None)

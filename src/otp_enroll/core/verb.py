@@ -51,13 +51,16 @@ class World:
 
     def secret(self, authenticator_id: str) -> Secret:
         """Return an opened secret, or raise what the cipher failed with."""
-        opened = self.opened[authenticator_id]
+        opened = self.opened[authenticator_id]  # a KeyError is our mistake: to_open named others
         if isinstance(opened, errors.UnreadableSecretError):
             raise opened
         return opened
 
     def require_keys(self) -> Mapping[str, Secret]:
-        """Return all secrets if each was opened, and the fresh one sealed, before any is used."""
+        """Return all secrets if each was opened, and the fresh one sealed, before any is used.
+
+        A failure after it would reveal that the code was right, and have counted nothing.
+        """
         if isinstance(self.fresh, FreshSetup):
             self.fresh.require_sealed()
         secrets: dict[str, Secret] = {}
@@ -116,7 +119,7 @@ class Verb(ABC, Generic[AnswerT_co]):
 
     def __post_init__(self) -> None:
         user_id = check_text(self.user_id, "user_id", MAX_USER_ID)
-        if user_id is not self.user_id:
+        if user_id is not self.user_id:  # a subclass of str is kept as a plain one
             self._set("user_id", user_id)
         if self.context is not None:
             self._set("context", check_context(self.context))
@@ -135,7 +138,7 @@ class Verb(ABC, Generic[AnswerT_co]):
         """
 
     def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
+        object.__setattr__(self, name, value)  # frozen for all others: a retry runs it again
 
     @property
     def typed(self) -> TypedCode | None:
@@ -191,7 +194,7 @@ class Verb(ABC, Generic[AnswerT_co]):
             "authenticator_id": about_id,
             "purpose": self.spent_for,
             "actor": self.actor,
-            "context": dict(self.context or {}),
+            "context": dict(self.context or {}),  # each listener may change its own
         }
 
 
@@ -203,7 +206,7 @@ class AccountVerb(Verb[AnswerT_co]):
     def decide(self, state: EnrollmentState, world: World) -> Decision[AnswerT_co]:
         """Decide on a confirmed account; any other is ``NotEnrolledError``."""
         if not states.is_confirmed(state):
-            raise errors.NotEnrolledError
+            raise errors.NotEnrolledError  # the table refuses first; the types cannot know
         return self.on_account(state, world)
 
     @abstractmethod
@@ -234,7 +237,7 @@ class SetupVerb(Verb[AnswerT_co]):
         if setup is None:
             raise errors.NotPendingError
         if not setup.is_named_by(self.setup_id, self.user_id):
-            raise errors.SetupSupersededError
+            raise errors.SetupSupersededError  # whatever the code: it may be of another secret
         if setup.is_expired(world.now):
             raise errors.SetupExpiredError
         return self.on_setup(state, setup, world)

@@ -36,6 +36,9 @@ from otp_enroll.storage.protocol import StoredEnrollment
 SCHEMA: Final = 1
 """The schema that this version writes, and the newest that it understands in full."""
 
+MIN_READER: Final = 1
+"""The lowest schema whose readers may touch what this version writes."""
+
 UPGRADES: Final[tuple[Callable[[dict[str, Any]], dict[str, Any]], ...]] = ()
 """Pure steps: the first one makes a document of schema 2 out of one of schema 1, and so on."""
 
@@ -57,7 +60,7 @@ class Envelope:
     """
 
     schema: int = SCHEMA
-    min_reader: int = SCHEMA
+    min_reader: int = MIN_READER
     trail: tuple[str, ...] = ()
     extra: Extra = field(default_factory=dict[str, object], repr=False)
 
