@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from otp_enroll import Enroller, Setup
-from otp_enroll.errors import CodeRejectedError, EnrollmentError, TooManyAttemptsError
+from otp_enroll.errors import (
+    EnrollmentError,
+    InvalidTransitionError,
+    LockedError,
+    RefusalError,
+    SetupError,
+)
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.sqlite import SQLiteStore
 from otp_enroll.testing import FakeAuthenticator, FrozenClock
@@ -108,7 +114,7 @@ def refused(title: str, act: Callable[[], object]) -> None:
     started = time.perf_counter()
     try:
         act()
-    except EnrollmentError as error:
+    except RefusalError as error:
         took = (time.perf_counter() - started) * 1000
         print(f"✗ {title}: {type(error).__name__}: {error}  ({took:.1f} ms)")
         return
@@ -121,7 +127,9 @@ def until_accepted(person: Person, question: str, act: Callable[[str], T]) -> T:
         code = person.types(question)
         try:
             return step(question, lambda: act(code))  # noqa: B023  # called before the next turn
-        except (CodeRejectedError, TooManyAttemptsError) as error:
+        except (InvalidTransitionError, SetupError, LockedError):
+            raise  # no other code will do
+        except RefusalError as error:
             left = "" if error.attempts_left is None else f" ({error.attempts_left} tries left)"
             print(f"✗ {type(error).__name__}: {error}{left}")
             if error.retry_at is not None:
@@ -222,7 +230,7 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except EnrollmentError as refusal:
-        raise SystemExit(f"{type(refusal).__name__}: {refusal}") from None
+    except EnrollmentError as error:
+        raise SystemExit(f"{type(error).__name__}: {error}") from None
     except (EOFError, KeyboardInterrupt):
         raise SystemExit("\nstopped") from None

@@ -8,6 +8,7 @@ import pty
 import re
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -141,6 +142,24 @@ def test_demo_with_a_keyboard_and_a_real_authenticator(need_tool: Any, tmp_path:
             terminal.until("✓ log in")
         terminal.until("That is the whole life of an account.")
         assert terminal.process.wait(10) == 0
+    finally:
+        terminal.close()
+
+
+@pytest.mark.requirement("R-103")
+def test_demo_ends_when_the_store_fails(tmp_path: Path) -> None:
+    """A failure is not one more wrong code at the prompt: it is said, and that was all."""
+    terminal = Terminal(tmp_path / "qr.png")
+    try:
+        path = terminal.until(".db").rpartition(" ")[2]
+        terminal.until("app shows: ")
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.execute("ALTER TABLE otp_enrollment RENAME TO away")
+        terminal.types("123456")
+        told = terminal.until("\nStorageError: the store failed")
+        assert "✗" not in told
+        assert "Traceback" not in told
+        assert terminal.process.wait(10) == 1
     finally:
         terminal.close()
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
-from pages.kept import is_notice, pack_event, unpack_event
+from pages.kept import is_notice
 from pages.pages import DEMO, Account
 
 from django_app.models import Language, Notice
@@ -45,13 +45,13 @@ def note(told: Iterable[Event]) -> None:
     """Write down what the owner has to know, in the transaction that runs, if one does."""
     for event in told:
         if is_notice(event):
-            Notice.objects.create(user_id=_pk(event.user_id), event=pack_event(event))
+            Notice.objects.create(user_id=_pk(event.user_id), event=event.to_dict())
 
 
 def notices(account: Account) -> list[Event]:
     """Return what happened to an account, the newest first."""
     found = Notice.objects.filter(user_id=_pk(account.id))[:NOTICES_SHOWN]
-    return [unpack_event(notice.event) for notice in found]
+    return [Event.from_dict(notice.event) for notice in found]
 
 
 def add_demo_accounts() -> None:

@@ -44,7 +44,7 @@ def vouched(
     owner = account_of(user)
     try:
         return change(lambda view: act(view, owner, override)), owner
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         raise DeskRefusal(refusal) from None
 
 

@@ -1,20 +1,15 @@
-"""What every answer goes through: the headers, and the page that says that something failed."""
+"""What every answer goes through: the headers, and the refusals that no view took."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from typing import Final
 
 from django.conf import settings
-from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from pages import pages
 
-from django_app.refusals import refused
+from django_app import security
 from otp_enroll import errors
-
-log: Final = logging.getLogger(__name__)
 
 
 class Guard:
@@ -32,8 +27,7 @@ class Guard:
         return response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Let nobody in when something failed."""
-        if not isinstance(error, (errors.EnrollmentError, OperationalError)):
-            return None
-        log.error("the request failed: %s", type(error).__name__)
-        return refused(request, "broken", 503)
+        """Show a refusal; a failure goes on to Django's handler of 500s."""
+        if isinstance(error, errors.RefusalError):
+            return security.refused(request, error)
+        return None

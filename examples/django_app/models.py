@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import User
 from django.db import models
@@ -13,7 +13,7 @@ class Notice(models.Model):
     """Something that happened to an account; the newest comes first."""
 
     user: models.ForeignKey[User, User] = models.ForeignKey(User, on_delete=models.CASCADE)
-    event: models.TextField[str, str] = models.TextField()
+    event: models.JSONField[Any, Any] = models.JSONField()
 
     class Meta:
         """How they are listed."""

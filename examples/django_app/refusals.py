@@ -33,5 +33,5 @@ def missing(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """A bug."""
+    """A failure, or a bug: nobody is let in. Django has logged it."""
     return refused(request, "broken", 500)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 from pages.pages import Answer
@@ -24,6 +23,9 @@ from django_app.web import (
 )
 from otp_enroll import Setup, errors
 
+AGAIN: Final = (errors.CodeRejectedError, errors.BackupRequiredError, errors.StoreContentionError)
+"""What leaves a setup as it was: its page is shown again."""
+
 
 def show_state(request: HttpRequest) -> HttpResponse:
     """Show the state."""
@@ -43,7 +45,7 @@ def begin(request: HttpRequest) -> HttpResponse:
             # Without it, whoever finds a browser signed in could set up a phone (R-52).
             return security_page(request, account, "password", "begin")
         return stage(request, account, request.POST.get("authenticator"), proof)
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         return security_page(request, account, refusal, form)
     except ValueError:
         return security_page(request, account, "name", form)
@@ -55,22 +57,14 @@ def resumed(request: HttpRequest, setup_id: str) -> Setup:
     return enroller.resume(user_id, setup_id=setup_id, context=context(request))
 
 
-def of_a_setup(
-    view: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Answer with ``not_live`` where the setup that a view is about is over."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest) -> HttpResponse:
-        try:
-            return view(request)
-        except (errors.SetupError, errors.NotPendingError) as refusal:
-            return not_live(request, refusal)
-
-    return guarded
+def refused(request: HttpRequest, refusal: errors.RefusalError) -> HttpResponse:
+    """Show a refusal that no view took: a setup is over, or others were faster, again and again."""
+    if isinstance(refusal, (errors.SetupError, errors.NotPendingError)):
+        return not_live(request, refusal)
+    return security_page(request, signed_in(request), refusal)
 
 
-def not_live(request: HttpRequest, refusal: errors.EnrollmentError) -> HttpResponse:
+def not_live(request: HttpRequest, refusal: errors.RefusalError) -> HttpResponse:
     """Say that a setup is over, and forget it if it is this session's."""
     account, session = signed_in(request), request.session
     setup_id = typed(request, "setup_id") or session.get("setup")
@@ -84,7 +78,6 @@ def not_live(request: HttpRequest, refusal: errors.EnrollmentError) -> HttpRespo
     return security_page(request, account, refusal)
 
 
-@of_a_setup
 def show_setup(request: HttpRequest) -> HttpResponse:
     """Show the setup that this session began, as often as it is asked for: nothing is written."""
     if "setup" not in request.session:
@@ -94,14 +87,12 @@ def show_setup(request: HttpRequest) -> HttpResponse:
     return answer(visit(request, signed_in(request)).setup(setup, notice=notice))
 
 
-@of_a_setup
 def show_sheet(request: HttpRequest) -> HttpResponse:
     """Answer with the sheet to print."""
     setup = resumed(request, typed(request, "setup_id"))
     return answer(Answer(setup.sheet(visit(request).language).html()))
 
 
-@of_a_setup
 def check_copy(request: HttpRequest) -> HttpResponse:
     """Compare the copy on paper."""
     account, setup_id = signed_in(request), typed(request, "setup_id")
@@ -111,12 +102,11 @@ def check_copy(request: HttpRequest) -> HttpResponse:
         copy = enroller.check_key_copy(
             account.id, copied, setup_id=setup_id, context=context(request)
         )
-    except errors.MalformedCodeError:
-        return answer(visit(request, account).setup(setup, refusal="copy", form="check"))
+    except AGAIN as refusal:
+        return answer(visit(request, account).setup(setup, refusal=refusal, form="check"))
     return answer(visit(request, account).setup(setup, copy=copy, copied=copied))
 
 
-@of_a_setup
 def confirm(request: HttpRequest) -> HttpResponse:
     """Make the new secret live, if the code is one of it."""
     account, setup_id = signed_in(request), typed(request, "setup_id")
@@ -129,7 +119,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
             backup_acknowledged=acknowledged,
             context=context(request),
         )
-    except (errors.CodeRejectedError, errors.BackupRequiredError) as refusal:
+    except AGAIN as refusal:
         # The same key again: it may be in the app by now.
         setup = resumed(request, setup_id)
         page = visit(request, account)
@@ -140,7 +130,6 @@ def confirm(request: HttpRequest) -> HttpResponse:
     return answer(visit(request, account).on(done))
 
 
-@of_a_setup
 def cancel(request: HttpRequest) -> HttpResponse:
     """Give the setup up."""
     user_id, setup_id = signed_in(request).id, typed(request, "setup_id")
@@ -161,7 +150,7 @@ def renew_codes(request: HttpRequest) -> HttpResponse:
                 account.id, proof=proof, context=noted(request)
             )
         )
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         return security_page(request, account, refusal, "renew")
     return answer(visit(request, account).codes(codes))
 
@@ -176,7 +165,7 @@ def disable(request: HttpRequest) -> HttpResponse:
                 account.id, proof=proof, authenticator=name, context=noted(request)
             )
         )
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         return security_page(request, account, refusal, typed(request, "form") or "disable")
     still_on = enroller.status(account.id).required
     request.session["notice"] = "removed" if still_on else "off"
@@ -189,7 +178,7 @@ def rename(request: HttpRequest) -> HttpResponse:
     name, new_name = typed(request, "authenticator"), typed(request, "new_name")
     try:
         change(lambda view: view.rename(account.id, name, new_name, context=noted(request)))
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         return security_page(request, account, refusal, "rename")
     except ValueError:
         return security_page(request, account, "name", "rename")

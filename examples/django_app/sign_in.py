@@ -10,7 +10,6 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from pages import pages
-from pages.kept import pack_verification, unpack_verification
 
 from django_app.accounts import account_of
 from django_app.models import Language
@@ -27,7 +26,7 @@ from django_app.web import (
     typed,
     visit,
 )
-from otp_enroll import errors
+from otp_enroll import Verification, errors
 
 
 def start(request: HttpRequest) -> HttpResponse:
@@ -70,13 +69,14 @@ def check_code(request: HttpRequest) -> HttpResponse:
         verification = enroller.verify(account.id, typed(request, "code"), context=context(request))
     except errors.NotEnrolledError:
         return see_other("/sign-in")  # it was switched off elsewhere
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         form = typed(request, "form") or "code-form"
         return answer(visit(request).code(refusal=refusal, form=form))
     let_in(request, user)
     if verification.method == "code":
         return see_other("/security")
-    request.session["recovered"] = pack_verification(verification)
+    # On the server alone: anyone who can write it can open the account.
+    request.session["recovered"] = verification.to_dict()
     name = pages.begins_at_once(verification, enroller.status(account.id))
     if name is None:
         return see_other("/security/recovered")
@@ -91,7 +91,7 @@ def ask_for_phone(request: HttpRequest) -> HttpResponse:
     if kept is None:
         return see_other("/security")
     status = enroller.status(account.id)
-    return answer(visit(request, account).recovered(unpack_verification(kept), status))
+    return answer(visit(request, account).recovered(Verification.from_dict(kept), status))
 
 
 def sign_out(request: HttpRequest) -> HttpResponse:

@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.staticfiles.views import serve
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import path
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import RedirectView
 
 from django_app import help_desk, refusals, security, sign_in
@@ -22,6 +23,7 @@ anyone = login_not_required
 def by_method(**answers: View) -> View:
     """Answer each method by a view of its own: a link or an image can send no POST."""
 
+    @sensitive_post_parameters()  # Django's reports of failures show neither code nor password
     def view(request: HttpRequest) -> HttpResponse:
         method = "GET" if request.method == "HEAD" else request.method or ""
         if method in answers:

@@ -11,7 +11,7 @@ from django.db import OperationalError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.csrf import get_token
 from pages import pages
-from pages.kept import IN_TRANSACTION, unpack_verification
+from pages.kept import IN_TRANSACTION
 from pages.pages import Account, Answer, Refusal, Visit
 
 from django_app.accounts import account_of, note, notices
@@ -125,7 +125,7 @@ def proof_for(
             context=context(request),
         )
     kept = request.session.pop("recovered", None)
-    return unpack_verification(kept) if kept else None
+    return Verification.from_dict(kept) if kept else None
 
 
 def security_page(

@@ -13,13 +13,13 @@ import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 from pages import pages
 from pages.kept import is_noted, is_notice
-from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
@@ -79,7 +79,7 @@ def create_app(
             cipher=cipher,
             policy=policy,
             clock=clock,
-            on_event=lambda event: tell(kept, event),
+            on_event=partial(tell, kept),
         )
         app.state.site = Site(enroller, kept, web_sessions, clock, policy)
         try:
@@ -166,11 +166,10 @@ async def http_refused(request: Request, error: HTTPException) -> Response:
     return refused(request, why, error.status_code)
 
 
-async def failed(request: Request, error: Exception) -> Response:
-    """Let nobody in when something failed."""
-    log.error("the request failed: %s", type(error).__name__)
-    response = refused(request, "broken", 503)
-    # What nobody expected is answered outside of ``protect``.
+async def failed(request: Request, _: Exception) -> Response:
+    """Let nobody in when something failed; the server logs it after this answer."""
+    response = refused(request, "broken", 500)
+    # It is made outside of ``protect``.
     response.headers.update(pages.HEADERS)
     return response
 
@@ -181,8 +180,7 @@ HANDLERS: Final[dict[int | type[Exception], Any]] = {
     HTTPException: http_refused,
     errors.SetupError: security.not_live,
     errors.NotPendingError: security.not_live,
+    errors.RefusalError: security.refused,
     help_desk.DeskRefusal: help_desk.desk_refused,
-    errors.EnrollmentError: failed,
-    DBAPIError: failed,
     Exception: failed,
 }

@@ -9,7 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
-from pages.kept import is_notice, pack_event, unpack_event
+from pages.kept import is_notice
 from pages.pages import DEMO, Account
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -43,7 +43,7 @@ NOTICES: Final = sa.Table(
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("user_id", sa.String(32), sa.ForeignKey("users.id"), nullable=False, index=True),
-    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("event", sa.JSON, nullable=False),
 )
 SESSIONS: Final = sa.Table(
     "sessions",
@@ -131,14 +131,14 @@ class Database:
             .limit(NOTICES_SHOWN)
         )
         async with self.sessions() as session:
-            return [unpack_event(text) for text in await session.scalars(wanted)]
+            return [Event.from_dict(facts) for facts in await session.scalars(wanted)]
 
     @staticmethod
     async def note(session: AsyncSession, told: Iterable[Event]) -> None:
         """Write down what the owner has to know, in the session's transaction."""
         for event in told:
             if is_notice(event):
-                row = {"user_id": event.user_id, "event": pack_event(event)}
+                row = {"user_id": event.user_id, "event": event.to_dict()}
                 await session.execute(NOTICES.insert().values(row))
 
     async def close(self) -> None:

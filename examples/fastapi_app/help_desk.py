@@ -50,7 +50,7 @@ async def vouched(
         raise DeskRefusal("unknown_user")
     try:
         return await here.change(lambda view: act(view, owner, override)), owner
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         raise DeskRefusal(refusal) from None
 
 

@@ -12,6 +12,9 @@ from otp_enroll import Setup, errors
 
 routes: Final = APIRouter()
 
+AGAIN: Final = (errors.CodeRejectedError, errors.BackupRequiredError, errors.StoreContentionError)
+"""What leaves a setup as it was: its page is shown again."""
+
 
 @routes.get("/security")
 async def show_state(here: Here, account: SignedIn) -> Response:
@@ -33,7 +36,7 @@ async def begin(here: Here, account: SignedIn) -> Response:
             # Without it, whoever finds a browser signed in could set up a phone (R-52).
             return await here.security_page(account, "password", "begin")
         return await here.stage(account, name, proof)
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         return await here.security_page(account, refusal, form)
     except ValueError:
         return await here.security_page(account, "name", form)
@@ -64,8 +67,8 @@ async def check_copy(here: Here, account: SignedIn) -> Response:
         copy = await here.site.enroller.check_key_copy(
             account.id, copied, setup_id=setup_id, context=here.context()
         )
-    except errors.MalformedCodeError:
-        return answer(here.visit().setup(setup, refusal="copy", form="check"))
+    except AGAIN as refusal:
+        return answer(here.visit().setup(setup, refusal=refusal, form="check"))
     return answer(here.visit().setup(setup, copy=copy, copied=copied))
 
 
@@ -81,7 +84,7 @@ async def confirm(here: Here, account: SignedIn) -> Response:
             backup_acknowledged=acknowledged,
             context=here.context(),
         )
-    except (errors.CodeRejectedError, errors.BackupRequiredError) as refusal:
+    except AGAIN as refusal:
         # The same key again: it may be in the app by now.
         setup = await resumed(here, account, setup_id)
         return answer(here.visit().setup(setup, refusal=refusal, acknowledged=acknowledged))
@@ -106,7 +109,7 @@ async def resumed(here: Exchange, account: Account, setup_id: str) -> Setup:
     return await here.site.enroller.resume(account.id, setup_id=setup_id, context=here.context())
 
 
-async def not_live(request: Request, refusal: errors.EnrollmentError) -> Response:
+async def not_live(request: Request, refusal: errors.RefusalError) -> Response:
     """Say that a setup is over, and forget it if it is this session's."""
     here: Exchange = request.state.here
     account, session = await signed_in(here), here.session
@@ -121,6 +124,12 @@ async def not_live(request: Request, refusal: errors.EnrollmentError) -> Respons
     return await here.security_page(account, refusal)
 
 
+async def refused(request: Request, refusal: errors.RefusalError) -> Response:
+    """Show a refusal that no route took: others were faster, again and again."""
+    here: Exchange = request.state.here
+    return await here.security_page(await signed_in(here), refusal)
+
+
 @routes.post("/security/recovery-codes")
 async def renew_codes(here: Here, account: SignedIn) -> Response:
     """Make new recovery codes and show them this once."""
@@ -132,7 +141,7 @@ async def renew_codes(here: Here, account: SignedIn) -> Response:
                 account.id, proof=proof, context=here.noted()
             )
         )
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         return await here.security_page(account, refusal, "renew")
     return answer(here.visit().codes(codes))
 
@@ -148,7 +157,7 @@ async def disable(here: Here, account: SignedIn) -> Response:
                 account.id, proof=proof, authenticator=name, context=here.noted()
             )
         )
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         return await here.security_page(account, refusal, here.typed("form") or "disable")
     still_on = (await here.site.enroller.status(account.id)).required
     here.session["notice"] = "removed" if still_on else "off"
@@ -163,7 +172,7 @@ async def rename(here: Here, account: SignedIn) -> Response:
         await here.change(
             lambda view: view.rename(account.id, name, new_name, context=here.noted())
         )
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         return await here.security_page(account, refusal, "rename")
     except ValueError:
         return await here.security_page(account, "name", "rename")

@@ -6,10 +6,9 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 from pages import pages
-from pages.kept import pack_verification, unpack_verification
 
 from fastapi_app.web import Asked, Here, SignedIn, answer, see_other
-from otp_enroll import errors
+from otp_enroll import Verification, errors
 
 routes: Final = APIRouter()
 
@@ -56,13 +55,14 @@ async def check_code(here: Here, account: Asked) -> Response:
         verification = await enroller.verify(account.id, here.typed("code"), context=here.context())
     except errors.NotEnrolledError:
         return see_other("/sign-in")  # it was switched off elsewhere
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         form = here.typed("form") or "code-form"
         return answer(here.visit().code(refusal=refusal, form=form))
     await here.let_in(account)
     if verification.method == "code":
         return see_other("/security")
-    here.session["recovered"] = pack_verification(verification)
+    # On the server alone: anyone who can write it can open the account.
+    here.session["recovered"] = verification.to_dict()
     name = pages.begins_at_once(verification, await enroller.status(account.id))
     if name is None:
         return see_other("/security/recovered")
@@ -77,7 +77,7 @@ async def ask_for_phone(here: Here, account: SignedIn) -> Response:
     if kept is None:
         return see_other("/security")
     status = await here.site.enroller.status(account.id)
-    return answer(here.visit().recovered(unpack_verification(kept), status))
+    return answer(here.visit().recovered(Verification.from_dict(kept), status))
 
 
 @routes.post("/sign-out")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pages import pages
-from pages.kept import IN_TRANSACTION, unpack_verification
+from pages.kept import IN_TRANSACTION
 from pages.pages import Account, Answer, Refusal, Visit
 from sqlalchemy.exc import DBAPIError
 from starlette.datastructures import FormData
@@ -166,7 +166,7 @@ class Exchange:
                 context=self.context(),
             )
         kept = self.session.pop("recovered", None)
-        return unpack_verification(kept) if kept else None
+        return Verification.from_dict(kept) if kept else None
 
     async def security_page(
         self, account: Account, refusal: Refusal = None, form: str = "", notice: str = ""

@@ -20,7 +20,6 @@ from flask_session import Session as ServerSideSessions  # type: ignore[import-u
 from flask_wtf.csrf import CSRFError, CSRFProtect  # type: ignore[import-untyped]  # it has no types
 from pages import pages
 from pages.kept import is_noted, is_notice
-from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from flask_app import help_desk, security, sign_in
@@ -83,8 +82,7 @@ def create_app(
     app.after_request(protect)
     app.register_error_handler(CSRFError, csrf_refused)
     app.register_error_handler(HTTPException, http_refused)
-    app.register_error_handler(errors.EnrollmentError, failed)
-    app.register_error_handler(OperationalError, failed)
+    app.register_error_handler(errors.RefusalError, security.refused)
     return app
 
 
@@ -121,13 +119,7 @@ def csrf_refused(_: CSRFError) -> Response:
 
 
 def http_refused(error: HTTPException) -> Response:
-    """Say why there is no page."""
+    """Say why there is no page; what failed was logged, and comes here as a 500."""
     status = error.code or 500
     why = {403: "forbidden", 404: "missing", 405: "missing"}.get(status, "broken")
     return answer(visit().refused(why, status))
-
-
-def failed(error: Exception) -> Response:
-    """Let nobody in when something failed."""
-    log.error("the request failed: %s", type(error).__name__)
-    return answer(visit().refused("broken", 503))

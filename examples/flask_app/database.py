@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 import sqlalchemy as sa
-from pages.kept import is_notice, pack_event, unpack_event
+from pages.kept import is_notice
 from pages.pages import DEMO, Account
 from sqlalchemy.orm import Session, sessionmaker
 from werkzeug.security import check_password_hash, generate_password_hash
@@ -32,7 +32,7 @@ NOTICES: Final = sa.Table(
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("user_id", sa.String(32), sa.ForeignKey("users.id"), nullable=False, index=True),
-    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("event", sa.JSON, nullable=False),
 )
 NOTICES_SHOWN: Final = 8
 
@@ -53,7 +53,7 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self.engine = sa.create_engine(url)
+        self.engine = sa.create_engine(url, hide_parameters=True)
         if self.engine.dialect.name == "sqlite":
             with self.engine.connect() as connection:
                 # Readers and the writer then do not wait for each other.
@@ -102,14 +102,14 @@ class Database:
             .limit(NOTICES_SHOWN)
         )
         with self.sessions() as session:
-            return [unpack_event(text) for text in session.scalars(wanted)]
+            return [Event.from_dict(facts) for facts in session.scalars(wanted)]
 
     @staticmethod
     def note(session: Session, told: Iterable[Event]) -> None:
         """Write down what the owner has to know, in the session's transaction."""
         for event in told:
             if is_notice(event):
-                row = {"user_id": event.user_id, "event": pack_event(event)}
+                row = {"user_id": event.user_id, "event": event.to_dict()}
                 session.execute(NOTICES.insert().values(row))
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ def vouched(act: Callable[[JoinedEnroller, Account, Override], T]) -> tuple[T, A
         raise DeskRefusal("unknown_user")
     try:
         return change(lambda view: act(view, owner, override)), owner
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         raise DeskRefusal(refusal) from None
 
 

@@ -26,6 +26,9 @@ from otp_enroll import Setup, errors
 
 routes: Final = Blueprint("security", __name__)
 
+AGAIN: Final = (errors.CodeRejectedError, errors.BackupRequiredError, errors.StoreContentionError)
+"""What leaves a setup as it was: its page is shown again."""
+
 
 @routes.get("/security")
 def show_state() -> Response:
@@ -47,7 +50,7 @@ def begin() -> Response:
             # Without it, whoever finds a browser signed in could set up a phone (R-52).
             return security_page(account, "password", "begin")
         return stage(account, request.form.get("authenticator"), proof)
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         return security_page(account, refusal, form)
     except ValueError:
         return security_page(account, "name", form)
@@ -79,8 +82,8 @@ def check_copy() -> Response:
         copy = site().enroller.check_key_copy(
             account.id, copied, setup_id=setup_id, context=context()
         )
-    except errors.MalformedCodeError:
-        return answer(visit().setup(setup, refusal="copy", form="check"))
+    except AGAIN as refusal:
+        return answer(visit().setup(setup, refusal=refusal, form="check"))
     return answer(visit().setup(setup, copy=copy, copied=copied))
 
 
@@ -97,7 +100,7 @@ def confirm() -> Response:
             backup_acknowledged=acknowledged,
             context=context(),
         )
-    except (errors.CodeRejectedError, errors.BackupRequiredError) as refusal:
+    except AGAIN as refusal:
         # The same key again: it may be in the app by now.
         setup = resumed(account, setup_id)
         return answer(visit().setup(setup, refusal=refusal, acknowledged=acknowledged))
@@ -124,7 +127,7 @@ def resumed(account: Account, setup_id: str) -> Setup:
 
 @routes.errorhandler(errors.SetupError)
 @routes.errorhandler(errors.NotPendingError)
-def not_live(refusal: errors.EnrollmentError) -> Response:
+def not_live(refusal: errors.RefusalError) -> Response:
     """Say that a setup is over, and forget it if it is this session's."""
     account, setup_id = signed_in(), typed("setup_id") or session.get("setup")
     if session.get("setup") == setup_id:
@@ -134,6 +137,11 @@ def not_live(refusal: errors.EnrollmentError) -> Response:
     if session.get("confirmed") == setup_id:
         return security_page(account, "done", "renew")  # the page with the codes was reloaded
     return security_page(account, refusal)
+
+
+def refused(refusal: errors.RefusalError) -> Response:
+    """Show a refusal that no route took: others were faster, again and again."""
+    return security_page(signed_in(), refusal)
 
 
 @routes.post("/security/recovery-codes")
@@ -146,7 +154,7 @@ def renew_codes() -> Response:
         codes = change(
             lambda view: view.regenerate_recovery_codes(account.id, proof=proof, context=noted())
         )
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         return security_page(account, refusal, "renew")
     return answer(visit().codes(codes))
 
@@ -160,7 +168,7 @@ def disable() -> Response:
         change(
             lambda view: view.disable(account.id, proof=proof, authenticator=name, context=noted())
         )
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         return security_page(account, refusal, typed("form") or "disable")
     still_on = site().enroller.status(account.id).required
     session["notice"] = "removed" if still_on else "off"
@@ -173,7 +181,7 @@ def rename() -> Response:
     account, name, new_name = signed_in(), typed("authenticator"), typed("new_name")
     try:
         change(lambda view: view.rename(account.id, name, new_name, context=noted()))
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         return security_page(account, refusal, "rename")
     except ValueError:
         return security_page(account, "name", "rename")

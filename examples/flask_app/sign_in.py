@@ -6,7 +6,6 @@ from typing import Final
 
 from flask import Blueprint, Response, g, session
 from pages import pages
-from pages.kept import pack_verification, unpack_verification
 
 from flask_app.web import (
     answer,
@@ -22,7 +21,7 @@ from flask_app.web import (
     typed,
     visit,
 )
-from otp_enroll import errors
+from otp_enroll import Verification, errors
 
 routes: Final = Blueprint("sign_in", __name__)
 
@@ -70,12 +69,13 @@ def check_code() -> Response:
         verification = enroller.verify(account.id, typed("code"), context=context())
     except errors.NotEnrolledError:
         return see_other("/sign-in")  # it was switched off elsewhere
-    except errors.EnrollmentError as refusal:
+    except errors.RefusalError as refusal:
         return answer(visit().code(refusal=refusal, form=typed("form") or "code-form"))
     let_in(account)
     if verification.method == "code":
         return see_other("/security")
-    session["recovered"] = pack_verification(verification)
+    # On the server alone: anyone who can write it can open the account.
+    session["recovered"] = verification.to_dict()
     name = pages.begins_at_once(verification, enroller.status(account.id))
     if name is None:
         return see_other("/security/recovered")
@@ -91,7 +91,7 @@ def ask_for_phone() -> Response:
     if kept is None:
         return see_other("/security")
     status = site().enroller.status(account.id)
-    return answer(visit().recovered(unpack_verification(kept), status))
+    return answer(visit().recovered(Verification.from_dict(kept), status))
 
 
 @routes.post("/sign-out")

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar, cast
 from flask import Response, abort, current_app, g, redirect, request, session
 from flask_wtf.csrf import generate_csrf  # type: ignore[import-untyped]  # it has no types
 from pages import pages
-from pages.kept import IN_TRANSACTION, unpack_verification
+from pages.kept import IN_TRANSACTION
 from pages.pages import Account, Answer, Refusal, Visit
 from sqlalchemy.exc import OperationalError
 
@@ -141,7 +141,7 @@ def proof_for(verb: str, account: Account, accept: tuple[str, ...] = EITHER) -> 
             account.id, typed("proof"), purpose=verb, accept=accept, context=context()
         )
     kept = session.pop("recovered", None)
-    return unpack_verification(kept) if kept else None
+    return Verification.from_dict(kept) if kept else None
 
 
 def security_page(

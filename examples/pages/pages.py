@@ -9,8 +9,10 @@ What an app has to know:
   ``now`` is Unix seconds of the enroller's own clock.
 - A refusal is passed as it was raised: ``visit.security(status, refusal=error, form="change")``.
   ``form`` is the id of the form that was sent; the sentence stands in that form. What the app
-  itself refuses is passed by a word: ``"sign_in"``, ``"password"``, ``"name"``, ``"copy"``,
-  ``"reason"``, ``"unknown_user"``, ``"done"``. Each ``Answer`` has the right status.
+  itself refuses is passed by a word: ``"sign_in"``, ``"password"``, ``"name"``, ``"reason"``,
+  ``"unknown_user"``, ``"done"``. Each ``Answer`` has the right status.
+- A failure is no refusal: it goes on to the app's handler of 500s, which answers with
+  ``visit.refused("broken", 500)``.
 - What happened before a redirect is a word in the web session, passed as ``notice``: ``"off"``,
   ``"removed"``, ``"renamed"``, ``"cancelled"``, ``"signed_out"``, ``"last_recovery_code"``,
   ``"locked"``, ``"desk_off"``.
@@ -119,7 +121,7 @@ class Problem(NamedTuple):
     text: str
 
 
-Refusal = errors.EnrollmentError | str | None
+Refusal = errors.RefusalError | str | None
 
 _STATUS_OF_WORD: Final = {
     "sign_in": 401,
@@ -128,21 +130,6 @@ _STATUS_OF_WORD: Final = {
     "not_enrolled": 409,
     "done": 409,
 }
-_STATUS_OF_ERROR: Final = (
-    (errors.TooManyAttemptsError, 429),
-    ((errors.LockedError, errors.ProofRequiredError), 403),
-    ((errors.SetupError, errors.NotPendingError, errors.NotEnrolledError), 409),
-    ((errors.StorageError, errors.UnreadableSecretError, errors.ServerClockError), 503),
-)
-
-
-def http_status(refusal: Refusal) -> int:
-    """Return the HTTP status that a refusal is answered with."""
-    if refusal is None:
-        return 200
-    if isinstance(refusal, str):
-        return _STATUS_OF_WORD.get(refusal, 400)
-    return next((number for kind, number in _STATUS_OF_ERROR if isinstance(refusal, kind)), 400)
 
 
 def language_of(cookie: str | None, accept_language: str | None) -> str:
@@ -181,6 +168,15 @@ def begins_at_once(verification: Verification, status: Status) -> str | None:
     names = [one.name for one in status.authenticators]
     last = verification.recovery_codes_left == 0 and len(names) == 1
     return names[0] if verification.locked or last else None
+
+
+def _status_of(refusal: Refusal) -> int:
+    """Return an error's own status, and for a word the one that it has here."""
+    if refusal is None:
+        return 200
+    if isinstance(refusal, str):
+        return _STATUS_OF_WORD.get(refusal, 400)
+    return refusal.http_status
 
 
 def _environment(language: str) -> Environment:
@@ -378,7 +374,7 @@ class Visit:
             issuer=ISSUER,
             **facts,
         )
-        return Answer(html, http_status(refusal))
+        return Answer(html, _status_of(refusal))
 
     def _problem(self, refusal: Refusal, form: str) -> Problem | None:
         if refusal is None:
@@ -388,7 +384,7 @@ class Visit:
         return Problem(refusal.code, form, self._say(refusal))
 
     def _say(
-        self, about: errors.EnrollmentError | Event | ProvisioningWarning, *, not_you: bool = True
+        self, about: errors.RefusalError | Event | ProvisioningWarning, *, not_you: bool = True
     ) -> str:
         return text(about, locale=self.language, now=self.at, not_you=not_you)
 

@@ -57,20 +57,7 @@ class WebApp:
         self._numbers = itertools.count(1)
         self.now = START
         self._log = (self.directory / "log").open("ab")
-        self._process = subprocess.Popen(  # noqa: S603  # our own script
-            [sys.executable, str(Path(__file__).parents[1] / "web" / "serve.py"), name, *options],
-            cwd=self.directory,
-            env=dict(os.environ),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-        )
-        try:
-            self.origin = f"http://127.0.0.1:{int(self._heard())}"
-        except BaseException:
-            self.close()
-            raise
+        self._start(options)
 
     def __enter__(self) -> Self:
         return self
@@ -104,19 +91,44 @@ class WebApp:
             database.execute(LIKE_SARA[self.name], row)
         return name
 
+    def restart(self, *options: str) -> None:
+        """End it and start it again over the same data, on another port."""
+        self._end()
+        self._start(options)
+
     def log(self) -> str:
         """Return what the app wrote to its standard error."""
         return (self.directory / "log").read_text(errors="replace")
 
     def close(self) -> None:
         """End it in good order and delete its data."""
+        self._end()
+        self._log.close()
+        rmtree(self.directory, ignore_errors=True)
+
+    def _start(self, options: tuple[str, ...]) -> None:
+        script = str(Path(__file__).parents[1] / "web" / "serve.py")
+        self._process = subprocess.Popen(  # noqa: S603  # our own script
+            [sys.executable, script, self.name, *options],
+            cwd=self.directory,
+            env=dict(os.environ),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+        try:
+            self.origin = f"http://127.0.0.1:{int(self._heard())}"
+        except BaseException:
+            self.close()
+            raise
+
+    def _end(self) -> None:
         try:
             self._process.communicate(timeout=20)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
-        self._log.close()
-        rmtree(self.directory, ignore_errors=True)
 
     def _heard(self) -> str:
         assert self._process.stdout is not None

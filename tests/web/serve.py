@@ -1,7 +1,8 @@
 """Serve one example app on a free loopback port until standard input ends: ``serve.py flask``.
 
 It keeps its database in the working directory and reads the time, in Unix seconds, from the file
-``clock`` there. ``--short`` takes a policy with little to wait for. Its first line is the port.
+``clock`` there. ``--short`` takes a policy with little to wait for, and ``--key`` another key, in
+hexadecimal digits. Its first line is the port.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ HERE: Final = Path.cwd()
 CLOCK: Final = HERE / "clock"
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 SHORT: Final = Policy(backup="acknowledged", recovery_codes=4, budget=AttemptBudget(lock_after=10))
-KEY: Final = bytes(32)
+KEY: Final = "00" * 32
 
 
 def now() -> float:
@@ -71,13 +72,15 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("name", choices=["flask", "fastapi", "django"])
     arguments.add_argument("--short", action="store_true")
+    arguments.add_argument("--key", type=bytes.fromhex, default=KEY)
     chosen = arguments.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     sys.path.insert(0, str(EXAMPLES))
     create_app = importlib.import_module(f"{chosen.name}_app.app").create_app
     driver = "sqlite+aiosqlite" if chosen.name == "fastapi" else "sqlite"
     options: dict[str, Any] = {"policy": SHORT} if chosen.short else {}
-    app = create_app(database=f"{driver}:///{HERE / 'app.db'}", clock=now, key=KEY, **options)
+    database = f"{driver}:///{HERE / 'app.db'}"
+    app = create_app(database=database, clock=now, key=chosen.key, **options)
     listener = socket.create_server(("127.0.0.1", 0))
     serve = serve_asgi if chosen.name == "fastapi" else serve_wsgi
     stop = serve(app, listener)

@@ -340,7 +340,7 @@ def test_change_and_notice_are_one_transaction(app: Any, browser: Browser) -> No
     browser.get("/security")
     with site.database.sessions.begin() as session:
         session.execute(sa.text("ALTER TABLE notices RENAME TO elsewhere"))
-    assert browser.send("disable", proof=code).status_code == 503
+    assert browser.send("disable", proof=code).status_code == 500
     with site.database.sessions.begin() as session:
         session.execute(sa.text("ALTER TABLE elsewhere RENAME TO notices"))
     browser.get("/security")
@@ -366,7 +366,7 @@ def test_reload_and_wrong_code_keep_the_key(app: Any, browser: Browser) -> None:
         assert browser.key == key
     assert store.load("user-1") == before
     page = browser.send("confirm", code=browser.wrong(), backup_acknowledged="yes")
-    assert (page.status_code, browser.problem, browser.key) == (400, "wrong_code", key)
+    assert (page.status_code, browser.problem, browser.key) == (403, "wrong_code", key)
     browser.confirm()
     assert browser.name == "on"
 
@@ -397,7 +397,7 @@ def test_backup_is_acknowledged_before_the_code_counts(browser: Browser) -> None
     browser.scan()
     code = browser.code()
     page = browser.send("confirm", code=code)
-    assert (page.status_code, browser.problem) == (400, "backup_required")
+    assert (page.status_code, browser.problem) == (409, "backup_required")
     browser.send("confirm", code=code, backup_acknowledged="yes")
     assert browser.name == "on"
 
@@ -450,8 +450,8 @@ def test_copy_of_the_key_is_compared(browser: Browser) -> None:
     assert browser.forms.attributes["problem"]["data-groups"] == "3"
     browser.send("check", copy=key.lower())
     assert browser.notice == "copy_matches"
-    assert browser.send("check", copy="").status_code == 400
-    assert browser.problem == "copy"
+    assert browser.send("check", copy="").status_code == 403
+    assert browser.problem == "malformed_code"
 
 
 def test_cancelled_setup_is_gone(browser: Browser) -> None:
@@ -486,7 +486,7 @@ def test_wait_is_told_with_its_end(browser: Browser) -> None:
     browser.sign_in()
     wrong = browser.wrong()
     for _ in range(5):
-        assert browser.send("code-form", code=wrong).status_code == 400
+        assert browser.send("code-form", code=wrong).status_code == 403
     assert browser.send("code-form", code=browser.phone.code()).status_code == 429
     assert browser.problem == "too_many_attempts"
     assert "30 seconds" in browser.page.text
@@ -564,7 +564,7 @@ def test_reused_code_is_told_in_the_form_that_was_sent(browser: Browser) -> None
     code = browser.code()
     browser.send("change", proof=code)
     browser.get("/security")
-    assert browser.send("disable", proof=code).status_code == 400
+    assert browser.send("disable", proof=code).status_code == 403
     assert browser.problem == "code_reused"
     form = browser.page.text.split('<form id="disable"')[1].split("</form>")[0]
     assert 'id="problem"' in form
@@ -574,7 +574,7 @@ def test_recovery_code_makes_no_recovery_codes(browser: Browser) -> None:
     """It is refused, and not spent."""
     codes = browser.switch_on()
     browser.get("/security")
-    assert browser.send("renew", proof=codes[0]).status_code == 400
+    assert browser.send("renew", proof=codes[0]).status_code == 403
     assert 'data-count="10"' in browser.page.text
 
 

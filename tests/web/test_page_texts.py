@@ -14,9 +14,8 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from pages import pages
-from pages.kept import NOTICED, pack_event, pack_verification, unpack_event, unpack_verification
 
-from otp_enroll import Verification, errors
+from otp_enroll import errors
 
 PERSIAN = pages.HERE / "locale" / "fa" / "LC_MESSAGES" / "pages.po"
 PLACEHOLDER = re.compile(r"%\(\w+\)s|</?bdi>")
@@ -116,55 +115,24 @@ def test_path_is_local(path: str, local: str) -> None:
     assert pages.local_path(path) == local
 
 
-def test_verification_survives_a_web_session() -> None:
-    """What is unpacked is what was packed."""
-    verification = Verification(
-        user_id="user-1",
-        purpose="login",
-        method="recovery_code",
-        authenticator=None,
-        recovery_codes_left=9,
-        locked=False,
-        at=NOW,
-    )
-    assert unpack_verification(pack_verification(verification)) == verification
-
-
-@pytest.mark.parametrize("code", sorted(NOTICED))
-def test_notice_survives_a_row(code: str) -> None:
-    """Each event that the owner is told of is read from its row as it was written."""
-    details: dict[str, dict[str, object]] = {
-        "setup_begun": {"replaces": True},
-        "authenticator_confirmed": {"backup": "acknowledged", "first": True},
-        "authenticator_replaced": {"replaced_id": "a"},
-        "authenticator_renamed": {"old_name": "تبلت"},
-        "many_failures": {"failures": 80},
-        "recovery_codes_issued": {"count": 10},
-        "recovery_code_used": {"left": 9},
-        "override_used": {"verb": "disable", "reason": "passport"},
-        "enrollment_disabled": {"names": ("default", "tablet")},
-    }
-    event = NOTICED[code](
-        time=NOW,
-        user_id="user-1",
-        authenticator="default",
-        authenticator_id="b",
-        purpose="begin",
-        actor=None,
-        context={"ip": "127.0.0.1"},
-        **details.get(code, {}),
-    )
-    assert unpack_event(pack_event(event)) == event
-
-
-def test_each_refusal_has_its_status() -> None:
-    """Waits are 429, what is over is 409, failures of ours are 503, a wrong code is 400."""
-    assert pages.http_status(None) == 200
-    assert pages.http_status(errors.WrongCodeError()) == 400
-    assert pages.http_status(errors.TooManyAttemptsError("code", NOW)) == 429
-    assert pages.http_status(errors.SetupExhaustedError()) == 409
-    assert pages.http_status(errors.StoreContentionError()) == 503
-    assert pages.http_status("sign_in") == 401
+@pytest.mark.requirement("R-103")
+@pytest.mark.parametrize(
+    ("refusal", "status"),
+    [
+        (None, 200),
+        (errors.WrongCodeError(), 403),
+        (errors.BackupRequiredError("acknowledged"), 409),
+        (errors.SetupExhaustedError(), 409),
+        (errors.TooManyAttemptsError("code", NOW), 429),
+        (errors.StoreContentionError(NOW), 503),
+        ("sign_in", 401),
+        ("name", 400),
+    ],
+)
+def test_page_has_the_status_of_its_refusal(refusal: pages.Refusal, status: int) -> None:
+    """An error of the library brings its own; what the app refuses by a word has one here."""
+    visit = pages.Visit(language="en", now=NOW.timestamp(), csrf=("token", "x"))
+    assert visit.code(refusal=refusal).status == status
 
 
 @pytest.mark.parametrize("language", pages.LANGUAGES)

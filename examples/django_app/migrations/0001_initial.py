@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("event", models.TextField()),
+                ("event", models.JSONField()),
                 (
                     "user",
                     models.ForeignKey(
