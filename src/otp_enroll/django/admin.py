@@ -29,7 +29,7 @@ from otp_enroll.display.setup import RecoveryCodes
 from otp_enroll.django.conf import get_enroller
 from otp_enroll.django.models import Enrollment
 from otp_enroll.enroller import Enroller
-from otp_enroll.errors import EnrollmentError
+from otp_enroll.errors import FailureError, RefusalError
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Enrollment]
@@ -119,8 +119,8 @@ class EnrollmentAdmin(ModelAdmin):
         """
         try:
             return _describe(get_enroller().status(row.user_id))
-        except EnrollmentError as error:
-            return error.message
+        except FailureError as failure:
+            return failure.message
 
     @override
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -192,8 +192,8 @@ class EnrollmentAdmin(ModelAdmin):
         proof = Override(actor=request.user.get_username(), reason=reason)
         try:
             context["codes"] = act.perform(get_enroller(), row.user_id, proof)
-        except EnrollmentError as error:
-            form.add_error(None, error.message)
+        except RefusalError as refusal:  # a failure is for whoever runs the site, as a 500
+            form.add_error(None, refusal.message)
             return TemplateResponse(request, "admin/otp_enroll/act.html", context)
         # After the act: a log of what was then refused would be worse than a lost line.
         self.log_change(request, row, f"{act.done} {reason}")
