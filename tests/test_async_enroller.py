@@ -454,7 +454,9 @@ def test_both_flavours_log_a_listener_that_raises(caplog: pytest.LogCaptureFixtu
         asyncio.run(trace.call("begin", USER, account_name="sara"))
         (record,) = caplog.records
         assert record.name == "otp_enroll"
-        assert record.getMessage() == "on_event raised; the change that it reports stands"
+        assert (
+            record.getMessage() == f"on_event raised at setup_begun of {USER!r}; the change stands"
+        )
         assert record.exc_info is not None
 
 

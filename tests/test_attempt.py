@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -382,7 +383,62 @@ def test_attempt_has_no_answer_before_it_is_settled(flow: Any) -> None:
 def test_refusal_of_the_only_try_is_contention_at_once(flow: Any) -> None:
     """In a transaction of the app nothing is loaded again after a refused save."""
     attempt = flow.enroller._start(Begin(user_id=USER, account_name="sara"), 1)
-    assert attempt.pause is None
+    assert attempt.draw_pause() is None
     assert attempt.decide(None) is not None
     with pytest.raises(errors.StoreContentionError):
         attempt.saved(False)  # noqa: FBT003  # what a store answers
+
+
+def reachable_secrets(error: BaseException) -> list[str]:
+    """Return the types of what the frames of an error hold of a decision."""
+    found = []
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        for local in frame.f_locals.values():
+            for name in ("_decision", "_fresh", "_write"):
+                found += [name] if getattr(local, name, None) is not None else []
+    return found
+
+
+@pytest.mark.requirement("R-06")
+@pytest.mark.parametrize(
+    "answer", [False, None, RuntimeError("gone")], ids=["refused", "none", "raised"]
+)
+def test_no_decision_outlives_a_request(answer: Any, flow: Any, monkeypatch: Any) -> None:
+    """However a save fails, no frame of the error holds the decision or what was drawn."""
+
+    def save(record: Any, *, expected: Any) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(flow.store, "save", save)
+    with pytest.raises(errors.EnrollmentError) as failed:
+        flow.enroller.begin(USER, account_name="sara")
+    assert reachable_secrets(failed.value) == []
+
+
+@pytest.mark.requirement("R-62")
+@pytest.mark.parametrize("call", ["load", "save", "delete"])
+def test_refusal_of_a_store_is_a_failure(call: str, flow: Any, monkeypatch: Any) -> None:
+    """An adapter that says "not enrolled" is not believed: only the rules refuse."""
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise errors.NotEnrolledError
+
+    monkeypatch.setattr(flow.store, call, refuse)
+    with pytest.raises(errors.AdapterError) as failed:
+        if call == "delete":
+            flow.enroller.erase(USER, proof=VOUCHED)
+        else:
+            flow.enroller.begin(USER, account_name="sara")
+    assert isinstance(failed.value.__cause__, errors.NotEnrolledError)
+
+
+def test_answer_of_a_delete_is_looked_at(flow: Any, monkeypatch: Any) -> None:
+    """A delete that returns something, a coroutine say, is no success, and no event says so."""
+    flow.enroller.begin(USER, account_name="sara")
+    flow.told.clear()
+    monkeypatch.setattr(flow.store, "delete", lambda user_id: "later")
+    with pytest.raises(errors.AdapterError):
+        flow.enroller.erase(USER, proof=VOUCHED)
+    assert flow.told == []

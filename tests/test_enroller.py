@@ -271,3 +271,45 @@ def test_no_listener_is_needed(flow: Any) -> None:
     enroller = flow.another(on_event=None)
     enroller.begin(USER, account_name="sara")
     assert flow.told == []
+
+
+def make(flavour: Any, store: Any, **changes: Any) -> Any:
+    """Build an enroller of either flavour."""
+    return flavour(store, **({"issuer": "Exir", "cipher": Unencrypted()} | changes))
+
+
+class Later:
+    """An object whose call gives a coroutine."""
+
+    async def __call__(self, told: object) -> None: ...
+
+
+def test_hook_is_looked_at_by_how_it_is_called() -> None:
+    """An object with an async call is one to await, and a class is called to make an object."""
+    make(AsyncEnroller, AsyncMemoryStore(), on_event=Later(), sleep=Later())
+    for hook in ("on_event", "sleep"):
+        with pytest.raises(TypeError, match="AsyncEnroller alone awaits"):
+            make(Enroller, MemoryStore(), **{hook: Later()})
+        with pytest.raises(TypeError, match="must be a coroutine function"):
+            make(AsyncEnroller, AsyncMemoryStore(), **{hook: Later})
+
+
+class HalfAwaited(MemoryStore):
+    """A sync store with one method that nobody would await."""
+
+    async def delete(self, user_id: str) -> None:  # type: ignore[override]  # wrong on purpose
+        super().delete(user_id)
+
+
+def test_every_method_of_a_store_is_of_its_flavour() -> None:
+    """A store of two flavours is refused when the enroller is built: erase would do nothing."""
+    with pytest.raises(TypeError, match="method delete must not be a coroutine function"):
+        make(Enroller, HalfAwaited())
+
+
+@pytest.mark.parametrize("reading", [10**400, float("nan"), float("inf"), -1])
+def test_time_that_is_none_is_the_servers_clock(reading: float) -> None:
+    """A number of seconds that no clock shows is a failure of the clock, and nothing else."""
+    enroller = make(Enroller, MemoryStore(), clock=lambda: reading)
+    with pytest.raises(errors.ServerClockError):
+        enroller.status(USER)

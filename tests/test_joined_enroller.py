@@ -431,3 +431,54 @@ def test_pending_setup_begun_in_a_view_is_confirmed_by_the_enroller(shop: Shop) 
     phone = FakeAuthenticator(setup.uri, shop.clock)
     shop.enroller.confirm(USER, phone.code(), setup_id=setup.id)
     assert shop.enroller.status(USER).required
+
+
+class Refusing(JoinedSQLiteStore):
+    """A joined store that takes it on itself to refuse."""
+
+    def load(self, user_id: str) -> StoredEnrollment | None:
+        raise errors.NotEnrolledError
+
+    def delete(self, user_id: str) -> None:
+        raise errors.NotPendingError
+
+
+class AsyncRefusing(AsyncMemoryStore):
+    """The same, awaited."""
+
+    joined = True
+
+    async def load(self, user_id: str) -> StoredEnrollment | None:
+        raise errors.NotEnrolledError
+
+    async def delete(self, user_id: str) -> None:
+        raise errors.NotPendingError
+
+
+@pytest.mark.requirement("R-62")
+def test_refusal_of_a_joined_store_is_a_failure(shop: Shop) -> None:
+    """In a transaction, too, only the rules refuse; what a driver raises passes as it is."""
+    with shop.transaction() as connection:
+        joined = shop.enroller.using(Refusing(connection))
+        for call in (lambda: joined.status(USER), lambda: joined.erase(USER, proof=VOUCHED)):
+            with pytest.raises(errors.AdapterError):
+                call()
+
+    async def awaited() -> None:
+        enroller = AsyncEnroller(AsyncMemoryStore(), issuer="Exir", cipher=Unencrypted())
+        other = enroller.using(AsyncRefusing())
+        with pytest.raises(errors.AdapterError):
+            await other.status(USER)
+        with pytest.raises(errors.AdapterError):
+            await other.erase(USER, proof=VOUCHED)
+
+    asyncio.run(awaited())
+
+
+def test_what_is_no_proof_at_all_is_a_type_error(shop: Shop) -> None:
+    """A number is no typed code, and no proof either."""
+    with shop.transaction() as connection:
+        joined = shop.enroller.using(JoinedSQLiteStore(connection))
+        wrong: Any = 5
+        with pytest.raises(TypeError, match="a Verification or an Override"):
+            joined.disable(USER, proof=wrong)

@@ -8,7 +8,7 @@ import pytest
 
 from helpers.ciphers import BadCipher, Rotating, Unsure
 from helpers.flows import USER, VOUCHED, Make, build, confirmed_of, wrong_for
-from otp_enroll import errors
+from otp_enroll import Unencrypted, errors
 from otp_enroll.core.secret import Sealed, Secret
 from otp_enroll.storage.memory import MemoryStore
 from otp_enroll.vault import Vault
@@ -213,3 +213,94 @@ def test_resealing_goes_on_behind_a_secret_that_stays_shut(make_flow: Make, ciph
     flow.cipher.lost = {1, 2}
     flow.enroller.disable(USER, authenticator="default", proof=VOUCHED)
     assert flow.enroller.verify(USER, tablet.code()).authenticator == "tablet"
+
+
+class Wrapped(Unencrypted):
+    """A cipher over a key service, which raises one exception from another, or several at once."""
+
+    def __init__(self, at: str) -> None:
+        self.at = at
+
+    def fail(self, secret: bytes) -> None:
+        try:
+            raise KeyError
+        except KeyError as inner:
+            raise RuntimeError("no connection") from inner
+
+    def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
+        if self.at == "seal":
+            self.fail(plaintext)
+        return super().seal(plaintext, context=context)
+
+    def open(self, sealed: bytes, *, context: bytes) -> bytes:
+        opened = super().open(sealed, context=context)
+        if self.at == "open":
+            self.fail(opened)
+        return opened
+
+
+@pytest.mark.requirement("R-06")
+@pytest.mark.parametrize("at", ["seal", "open"])
+def test_whole_chain_of_what_a_cipher_raised_has_no_frames(at: str, make_flow: Any) -> None:
+    """Not only the outermost exception of a cipher lets go of the frames that hold the secret."""
+    flow = make_flow(cipher=Wrapped("never"))
+    setup = flow.enroller.begin(USER, account_name="sara")
+    flow.cipher.at = at
+    with pytest.raises(errors.UnreadableSecretError) as failure:
+        if at == "open":
+            flow.enroller.resume(USER, setup_id=setup.id)
+        else:
+            flow.enroller.begin(USER, account_name="sara")
+    link, links = failure.value.__cause__, 0
+    while link is not None:
+        assert link.__traceback__ is None
+        link, links = link.__cause__ or link.__context__, links + 1
+    assert links == 2
+
+
+class Forgetful(Unencrypted):
+    """A cipher that wants all sealed again, and then returns something else."""
+
+    returns: bytes | None = None
+
+    def needs_reseal(self, sealed: bytes) -> bool:
+        return self.returns is not None
+
+    def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
+        sealed = super().seal(plaintext, context=context)
+        return sealed if self.returns is None else self.returns
+
+
+@pytest.mark.requirement("R-91")
+@pytest.mark.parametrize("returned", [b"", b"x", b"\0" + bytes(20)], ids=["none", "shut", "other"])
+def test_seal_that_does_not_open_again_replaces_none(returned: bytes, make_flow: Any) -> None:
+    """What is stored nowhere else stays as it is until the new seal opens to the same secret."""
+    flow = make_flow(cipher=Forgetful())
+    phone, _ = flow.enroll()
+    before = confirmed_of(flow).authenticators[0].sealed
+    flow.cipher.returns = returned
+    flow.enroller.verify(USER, phone.code())
+    assert confirmed_of(flow).authenticators[0].sealed == before
+    assert flow.enroller.reseal().unreadable == 1
+    flow.cipher.returns = None
+    flow.clock.advance(60)
+    flow.enroller.verify(USER, phone.code())
+
+
+class AwaitedCipher(Unencrypted):
+    """A cipher whose seal nobody would await."""
+
+    async def seal(self, plaintext: bytes, *, context: bytes) -> bytes:  # type: ignore[override]  # wrong on purpose
+        return plaintext
+
+
+def test_what_nobody_would_await_is_refused(make_flow: Any) -> None:
+    """A cipher or a source of randomness with a coroutine function is refused when it is built."""
+
+    async def draw(length: int) -> bytes:
+        return bytes(length)
+
+    with pytest.raises(TypeError, match="method seal must not be a coroutine function"):
+        make_flow(cipher=AwaitedCipher())
+    with pytest.raises(TypeError, match="random_bytes must be a function"):
+        make_flow().another(random_bytes=draw)

@@ -12,7 +12,9 @@ from otp_enroll.policy import STRICT, AttemptBudget, Parameters, Policy
 from otp_enroll.provisioning.uri import ProvisioningWarning
 from otp_enroll.storage.protocol import (
     AsyncEnrollmentStore,
+    AsyncListingStore,
     EnrollmentStore,
+    ListingStore,
     SecretCipher,
     StoredEnrollment,
     Unencrypted,
@@ -23,6 +25,7 @@ __all__ = [
     "AsyncEnroller",
     "AsyncEnrollmentStore",
     "AsyncJoinedEnroller",
+    "AsyncListingStore",
     "AttemptBudget",
     "AuthenticatorStatus",
     "Confirmation",
@@ -30,6 +33,7 @@ __all__ = [
     "EnrollmentStore",
     "JoinedEnroller",
     "KeyCopy",
+    "ListingStore",
     "Override",
     "Parameters",
     "Policy",

@@ -6,7 +6,6 @@ hand, since generated code would need a tool, and be read by nobody.
 
 from __future__ import annotations
 
-import inspect
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
@@ -29,9 +28,9 @@ from otp_enroll.core.status import AskStatus, Status
 from otp_enroll.core.typed_text import HIDDEN, clean_label, read_code, read_key
 from otp_enroll.core.upkeep import Erase
 from otp_enroll.core.verb import METHODS, Verb
-from otp_enroll.display.setup import Confirmation, RecoveryCodes, Setup
+from otp_enroll.display.setup import Confirmation, RecoveryCodes, Setup, confirmation_of
 from otp_enroll.enroller import Context, EnrollerBase, GivenProof, TypedProof, refuse_typed
-from otp_enroll.errors import EnrollmentError, StorageError
+from otp_enroll.errors import AdapterError, EnrollmentError, FailureError, RefusalError
 from otp_enroll.events import Event
 from otp_enroll.maintenance import ResealReport
 from otp_enroll.policy import Policy, check_policy
@@ -41,6 +40,8 @@ from otp_enroll.storage.protocol import (
     SecretCipher,
     StoredEnrollment,
     check_store,
+    failure_of,
+    is_awaited,
 )
 from otp_enroll.vault import Vault
 
@@ -129,7 +130,7 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
             backup_acknowledged=backup_acknowledged,
             context=context,
         )
-        return Confirmation.of(await self._apply(verb))
+        return confirmation_of(await self._apply(verb))
 
     async def cancel(self, user_id: str, *, setup_id: str, context: Context = None) -> None:
         """As ``Enroller.cancel``."""
@@ -225,10 +226,11 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
         return await maintenance.reseal_async(self._store, self._apply, key_id_of, limit=limit)
 
     async def _apply(self, verb: Verb[T]) -> T:
+        attempt = None
         try:
             attempt = self._start(verb, MAX_TRIES)
             while not attempt.settled:
-                if (pause := attempt.pause) is not None:
+                if (pause := attempt.draw_pause()) is not None:
                     await self._sleep(pause)  # no transaction is open, so nothing is held
                 record = await self._load(verb.user_id) if verb.loads else None
                 if (write := attempt.decide(record)) is not None:
@@ -238,22 +240,25 @@ class AsyncEnroller(EnrollerBase[AsyncEnrollmentStore]):
         except EnrollmentError as error:
             log_failure(error, verb.user_id)
             raise
+        finally:
+            if attempt is not None:
+                attempt.forget()  # a traceback keeps this frame, and the frame the attempt
 
     async def _load(self, user_id: str) -> StoredEnrollment | None:
         try:
             return await self._store.load(user_id)
-        except EnrollmentError:
+        except FailureError:
             raise  # the adapter knew better what happened
         except Exception as cause:
-            raise StorageError from cause  # never None, which means "no second factor"
+            raise failure_of(cause) from cause  # never None, which means "no second factor"
 
     async def _send(self, write: Write) -> object:
         try:
             return await send(self._store, write)
-        except EnrollmentError:
+        except FailureError:
             raise
         except Exception as cause:
-            raise StorageError from cause  # not sent again: the first may have landed
+            raise failure_of(cause) from cause  # not sent again: the first may have landed
 
 
 class AsyncJoinedEnroller(EnrollerBase[AsyncEnrollmentStore]):
@@ -361,31 +366,54 @@ class AsyncJoinedEnroller(EnrollerBase[AsyncEnrollmentStore]):
         return await self._apply(AskStatus(user_id=user_id, known_on=known_on))
 
     async def _apply(self, verb: Verb[T]) -> T:
+        attempt = None
         try:
             attempt = self._start(verb, 1)  # the app alone can repeat its transaction
-            record = await self._store.load(verb.user_id) if verb.loads else None
+            record = await self._load(verb.user_id) if verb.loads else None
             if (write := attempt.decide(record)) is not None:
-                attempt.saved(await send(self._store, write))
+                attempt.saved(await self._send(write))
             self._events += attempt.events  # only the app knows whether it commits
             return attempt.answer()
         except EnrollmentError as error:
             log_failure(error, verb.user_id)
             raise
+        finally:
+            if attempt is not None:
+                attempt.forget()  # a traceback keeps this frame, and the frame the attempt
+
+    async def _load(self, user_id: str) -> StoredEnrollment | None:
+        try:
+            return await self._store.load(user_id)
+        except RefusalError as cause:  # what the driver raises is the app's to catch
+            raise failure_of(cause) from cause
+
+    async def _send(self, write: Write) -> object:
+        try:
+            return await send(self._store, write)
+        except RefusalError as cause:
+            raise failure_of(cause) from cause
 
 
 async def send(store: AsyncEnrollmentStore, write: Write) -> object:
     """As ``enroller.send``, awaited."""
     if write.record is None:
-        await store.delete(write.user_id)
+        done: object = await store.delete(write.user_id)  # type: ignore[func-returns-value]  # looked at
+        if done is not None:
+            raise AdapterError("delete returned something")
         return True
     return await store.save(write.record, expected=write.expected)
 
 
 def check_hook(hook: object, what: str, *, optional: bool = False) -> None:
-    """Raise ``TypeError`` for what an ``AsyncEnroller`` could not await."""
-    if (hook is None and optional) or inspect.iscoroutinefunction(hook):
+    """Refuse what an ``AsyncEnroller`` could not await.
+
+    Raises:
+        TypeError: Not a coroutine function.
+    """
+    if hook is None and optional:
         return
-    if not inspect.iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004  # an object with an async __call__
+    # A class is called, too, and gives an object instead of something to wait for.
+    if isinstance(hook, type) or not is_awaited(hook):
         raise TypeError(f"{what} must be a coroutine function: async def {what}(...)")
 
 
@@ -397,4 +425,6 @@ async def deliver(happened: Iterable[Event], on_event: AsyncListener | None) -> 
         try:
             await on_event(event)
         except Exception:  # noqa: BLE001  # logged whole, and it undoes nothing
-            get_logger().exception("on_event raised; the change that it reports stands")
+            get_logger().exception(
+                "on_event raised at %s of %r; the change stands", event.code, event.user_id
+            )

@@ -8,7 +8,6 @@ the other (CWE-362, CWE-367; Wazuh CVE-2026-93346).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -71,7 +70,7 @@ def read_clock(clock: Callable[[], float]) -> int:
         ServerClockError: It is before 1970, after 9892, or not a number.
     """
     reading = clock()
-    if not math.isfinite(reading) or not 0 <= reading < _MAX_CLOCK:
+    if not 0 <= reading < _MAX_CLOCK:  # NaN and infinity are not, either
         raise ServerClockError
     return int(reading)
 
@@ -174,9 +173,8 @@ class Attempt(Generic[AnswerT]):
         self._decision: Decision[AnswerT] | None = None
         self.settled: bool = False
 
-    @property
-    def pause(self) -> float | None:
-        """Seconds to wait before the next try (full jitter), or ``None`` where none follows.
+    def draw_pause(self) -> float | None:
+        """Return the seconds to wait before the next try (full jitter); ``None``: no try follows.
 
         Random over the whole length: the losers of one race would else meet again at the next.
         """
@@ -195,8 +193,6 @@ class Attempt(Generic[AnswerT]):
             StorageError: The record is not one of ours, or the store's answer is none.
             StoreContentionError: The store refused as often as is tried, and the last write did
                 not land either.
-            TransitionBrokenError: The verb left the table of transitions.
-            UnreadableSecretError: A stale secret cannot be sealed again.
         """
         state: EnrollmentState = Disabled()
         envelope = codec.Envelope()
@@ -265,6 +261,10 @@ class Attempt(Generic[AnswerT]):
             finally:
                 del outcome
         return outcome
+
+    def forget(self) -> None:
+        """Let go of whatever was decided and drawn, however the request ended."""
+        self._decision = self._fresh = self._write = None
 
     def _contention(self) -> StoreContentionError:
         return StoreContentionError(aware(self._now + 1))  # a Retry-After that is not zero

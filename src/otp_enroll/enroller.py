@@ -6,7 +6,6 @@ so that no traceback with locals shows it (CWE-532).
 
 from __future__ import annotations
 
-import inspect
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -30,8 +29,8 @@ from otp_enroll.core.status import AskStatus, Status
 from otp_enroll.core.typed_text import HIDDEN, TypedCode, clean_label, read_code, read_key
 from otp_enroll.core.upkeep import Erase
 from otp_enroll.core.verb import METHODS, Verb
-from otp_enroll.display.setup import Confirmation, RecoveryCodes, Setup
-from otp_enroll.errors import EnrollmentError, StorageError
+from otp_enroll.display.setup import Confirmation, RecoveryCodes, Setup, confirmation_of
+from otp_enroll.errors import AdapterError, EnrollmentError, FailureError, RefusalError
 from otp_enroll.events import Event
 from otp_enroll.maintenance import ResealReport
 from otp_enroll.policy import Policy, check_policy
@@ -42,6 +41,8 @@ from otp_enroll.storage.protocol import (
     SecretCipher,
     StoredEnrollment,
     check_store,
+    failure_of,
+    is_awaited,
 )
 from otp_enroll.vault import Vault
 
@@ -225,7 +226,7 @@ class Enroller(EnrollerBase[EnrollmentStore]):
             backup_acknowledged=backup_acknowledged,
             context=context,
         )
-        return Confirmation.of(self._apply(verb))
+        return confirmation_of(self._apply(verb))
 
     def cancel(self, user_id: str, *, setup_id: str, context: Context = None) -> None:
         """Abandon the pending setup.
@@ -400,10 +401,11 @@ class Enroller(EnrollerBase[EnrollmentStore]):
         return maintenance.reseal(self._store, self._apply, self._vault.key_id_of, limit=limit)
 
     def _apply(self, verb: Verb[T]) -> T:
+        attempt = None
         try:
             attempt = self._start(verb, MAX_TRIES)
             while not attempt.settled:
-                if (pause := attempt.pause) is not None:
+                if (pause := attempt.draw_pause()) is not None:
                     self._sleep(pause)  # no transaction is open, so nothing is held meanwhile
                 record = self._load(verb.user_id) if verb.loads else None
                 if (write := attempt.decide(record)) is not None:
@@ -413,22 +415,25 @@ class Enroller(EnrollerBase[EnrollmentStore]):
         except EnrollmentError as error:
             log_failure(error, verb.user_id)
             raise
+        finally:
+            if attempt is not None:
+                attempt.forget()  # a traceback keeps this frame, and the frame the attempt
 
     def _load(self, user_id: str) -> StoredEnrollment | None:
         try:
             return self._store.load(user_id)
-        except EnrollmentError:
+        except FailureError:
             raise  # the adapter knew better what happened
         except Exception as cause:
-            raise StorageError from cause  # never None, which means "no second factor"
+            raise failure_of(cause) from cause  # never None, which means "no second factor"
 
     def _send(self, write: Write) -> object:
         try:
             return send(self._store, write)
-        except EnrollmentError:
+        except FailureError:
             raise
         except Exception as cause:
-            raise StorageError from cause  # not sent again: the first may have landed
+            raise failure_of(cause) from cause  # not sent again: the first may have landed
 
 
 class JoinedEnroller(EnrollerBase[EnrollmentStore]):
@@ -543,22 +548,40 @@ class JoinedEnroller(EnrollerBase[EnrollmentStore]):
         return self._apply(AskStatus(user_id=user_id, known_on=known_on))
 
     def _apply(self, verb: Verb[T]) -> T:
+        attempt = None
         try:
             attempt = self._start(verb, 1)  # the app alone can repeat its transaction
-            record = self._store.load(verb.user_id) if verb.loads else None
+            record = self._load(verb.user_id) if verb.loads else None
             if (write := attempt.decide(record)) is not None:
-                attempt.saved(send(self._store, write))
+                attempt.saved(self._send(write))
             self._events += attempt.events  # only the app knows whether it commits
             return attempt.answer()
         except EnrollmentError as error:
             log_failure(error, verb.user_id)
             raise
+        finally:
+            if attempt is not None:
+                attempt.forget()  # a traceback keeps this frame, and the frame the attempt
+
+    def _load(self, user_id: str) -> StoredEnrollment | None:
+        try:
+            return self._store.load(user_id)
+        except RefusalError as cause:  # what the driver raises is the app's to catch
+            raise failure_of(cause) from cause
+
+    def _send(self, write: Write) -> object:
+        try:
+            return send(self._store, write)
+        except RefusalError as cause:
+            raise failure_of(cause) from cause
 
 
 def send(store: EnrollmentStore, write: Write) -> object:
     """Do what an attempt says, and return the store's answer."""
     if write.record is None:
-        store.delete(write.user_id)
+        done: object = store.delete(write.user_id)  # type: ignore[func-returns-value]  # looked at
+        if done is not None:  # a coroutine, say, which nobody awaits: the row would still be there
+            raise AdapterError("delete returned something")
         return True  # of two that delete a row, neither loses
     return store.save(write.record, expected=write.expected)
 
@@ -573,12 +596,14 @@ def check_hook(hook: object, what: str, *, optional: bool = False) -> None:
         return
     if not callable(hook):
         raise TypeError(f"{what} must be a function")
-    if inspect.iscoroutinefunction(hook):  # called, it would return and do nothing
+    if is_awaited(hook):
         raise TypeError(f"{what} is a coroutine function, which AsyncEnroller alone awaits")
 
 
 def refuse_typed(proof: Proof) -> Proof:
     """Raise ``ValueError`` for a typed code: a rollback of the app would give the guess back."""
+    if isinstance(proof, TypedCode) and proof.kind == "not text":
+        raise TypeError("a proof must be a Verification or an Override")
     if isinstance(proof, TypedCode):
         raise ValueError(  # noqa: TRY004  # right elsewhere
             "a joined enroller takes no typed code: call verify() first and pass its Verification"
@@ -594,4 +619,6 @@ def deliver(happened: Iterable[Event], on_event: Listener | None) -> None:
         try:
             on_event(event)
         except Exception:  # noqa: BLE001  # logged whole, and it undoes nothing
-            get_logger().exception("on_event raised; the change that it reports stands")
+            get_logger().exception(
+                "on_event raised at %s of %r; the change stands", event.code, event.user_id
+            )

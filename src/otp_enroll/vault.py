@@ -17,7 +17,12 @@ from otp_enroll.core.verb import Draws, Opened
 from otp_enroll.errors import UnreadableSecretError
 from otp_enroll.policy import SECRET_BYTES, Policy
 from otp_enroll.storage.codec import seal_context
-from otp_enroll.storage.protocol import KeyNamingCipher, SecretCipher, require_methods
+from otp_enroll.storage.protocol import (
+    KeyNamingCipher,
+    SecretCipher,
+    is_awaited,
+    require_methods,
+)
 
 _SETUP_ID_BYTES: Final = 32  # 256 bits: the id opens a page with the key on it
 _AUTHENTICATOR_ID_BYTES: Final = 16  # no secret: it must only never come twice
@@ -35,8 +40,8 @@ class Vault:
     random_bytes: Callable[[int], bytes]
 
     def __post_init__(self) -> None:
-        require_methods(self.cipher, "cipher", ("seal", "open", "needs_reseal"))
-        if not callable(self.random_bytes):
+        require_methods(self.cipher, "cipher", ("seal", "open", "needs_reseal"), awaited=False)
+        if not callable(self.random_bytes) or is_awaited(self.random_bytes):
             raise TypeError("random_bytes must be a function that takes a number of bytes")
 
     def draw(self, length: int) -> bytes:
@@ -88,7 +93,9 @@ class Vault:
         except Exception as cause:  # noqa: BLE001  # whatever a cipher raises, it did not seal
             return _unreadable(cause)
         # A str or None would be stored, and found out when the owner's phone is needed.
-        return Sealed(sealed) if isinstance(sealed, bytes) else UnreadableSecretError()
+        if not isinstance(sealed, bytes) or not sealed:
+            return _unreadable(TypeError("seal returned no bytes"))
+        return Sealed(sealed)
 
     def open(self, sealed: Sealed, user_id: str, authenticator_id: str) -> Opened:
         """Open a sealed secret, or return why it cannot be."""
@@ -149,12 +156,24 @@ class Vault:
             if not isinstance(secret, Secret):
                 continue
             stale = self.needs_reseal(old)
-            new = self.seal(secret, user_id, authenticator_id) if stale is True else stale
+            new = self._seal_again(secret, user_id, authenticator_id) if stale is True else stale
             if isinstance(new, Sealed):
                 newly[authenticator_id] = new
             elif isinstance(new, UnreadableSecretError):
                 failure = failure or new
         return reseal_with(state, newly) if newly else state, failure
+
+    def _seal_again(
+        self, secret: Secret, user_id: str, authenticator_id: str
+    ) -> Sealed | UnreadableSecretError:
+        """Seal what is stored nowhere else; what does not open again must not take its place."""
+        sealed = self.seal(secret, user_id, authenticator_id)
+        if isinstance(sealed, UnreadableSecretError):
+            return sealed
+        opened = self.open(sealed, user_id, authenticator_id)
+        if isinstance(opened, UnreadableSecretError):
+            return opened
+        return sealed if opened == secret else UnreadableSecretError()
 
     def key_id_of(self, sealed: Sealed) -> str | None:
         """Ask the cipher which key a secret needs, if it is one that can say.
@@ -170,6 +189,16 @@ class Vault:
 
 
 def _unreadable(cause: Exception) -> UnreadableSecretError:
+    """Return the error with its cause, which keeps no frame: one of them holds the secret."""
     error = UnreadableSecretError()
-    error.__cause__ = cause.with_traceback(None)  # its frames hold the secret
+    error.__cause__ = cause
+    chain: list[BaseException | None] = [cause]
+    seen: set[int] = set()
+    while chain:
+        # A wrapper of a key service raises one exception from another, or a group of them.
+        if (link := chain.pop()) is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        link.__traceback__ = None
+        chain += (link.__cause__, link.__context__, *getattr(link, "exceptions", ()))
     return error

@@ -311,6 +311,20 @@ def test_refusal_may_save_the_phase_that_it_found_and_no_other(
 
 
 @pytest.mark.requirement("R-41")
+@pytest.mark.parametrize(
+    "decision", [Decision(None, erases=True), Decision(None)], ids=["deletes", "writes nothing"]
+)
+def test_row_that_the_cell_does_not_leave_is_refused(
+    decision: Decision[None], make_account: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No verb but erase deletes a row, and none succeeds without the move that it makes."""
+    monkeypatch.setattr(Astray, "decide", lambda self, state, world: decision)
+    state, _ = codec.decode(make_account(Phase.PENDING).flow.store.load(USER))
+    with pytest.raises(errors.TransitionBrokenError):
+        astray_on(state)
+
+
+@pytest.mark.requirement("R-41")
 @pytest.mark.parametrize("verb", ["verify", "cancel"])
 def test_verb_refuses_by_itself_too(verb: str) -> None:
     """Asked past the table, a verb of an account or of a setup refuses where there is none."""

@@ -629,3 +629,26 @@ def test_any_document_gets_an_answer(tree: object, other: dict[str, Any]) -> Non
     for verb in verbs:
         with suppress(errors.EnrollmentError):
             verb()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "what"),
+    [
+        (("authenticators", 0, "type"), "hotp", "is a type that this version does not judge"),
+        (("authenticators", 0, "id"), "x" * 65, "is too long"),
+        (("authenticators", 0, "name"), "x" * 65, "is too long"),
+        (("setup", "issuer"), "x" * 65, "is too long"),
+        (("setup", "account_name"), "x" * 129, "is too long"),
+    ],
+)
+def test_text_beyond_its_bounds_is_damage(
+    path: tuple[str | int, ...], value: str, what: str
+) -> None:
+    """A name that nothing could show, and a type that nothing judges, are no values of ours."""
+    assert refused(changed(path, value)).fault.endswith(what)
+
+
+def test_one_id_for_two_secrets_is_damage() -> None:
+    """Secrets are found by their ids: a staged one must not take the place of a live one."""
+    twin = changed(("setup", "authenticator_id"), document()["authenticators"][0]["id"])
+    assert refused(twin).fault == "document.authenticators has one id twice"

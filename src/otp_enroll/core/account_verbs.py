@@ -98,10 +98,10 @@ class Verify(AccountVerb[Verification]):
             purpose=self.purpose,
             method=judged.method,
             authenticator=judged.authenticator,
+            at=aware(world.now),
             recovery_codes_left=judged.account.recovery_codes_left,
             # Only a recovery code gets here during a lock; the page then leads to a new setup.
             locked=judged.account.budgets.code.locked,
-            at=aware(world.now),
         )
         return Decision(verification, judged.account, judged.events, judged.changed)
 

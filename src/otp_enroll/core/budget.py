@@ -123,6 +123,13 @@ class CodeBudget:
         waits = self.waits.clear()
         return self if waits is self.waits else replace(self, waits=waits)
 
+    def restart(self) -> CodeBudget:
+        """Begin at zero, without a failure and without a lock."""
+        waits = self.waits.clear()
+        if waits is NO_WAITS and not self.extra:
+            return NO_WRONG_CODES
+        return CodeBudget(waits=waits, extra=self.extra)
+
     def attempts_to_lock(self, budget: AttemptBudget) -> int:
         """Wrong codes that are left until codes are locked.
 

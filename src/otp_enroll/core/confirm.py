@@ -15,7 +15,6 @@ from typing_extensions import Never
 
 from otp_enroll import events
 from otp_enroll.core import oath
-from otp_enroll.core.budget import NO_WRONG_CODES
 from otp_enroll.core.recovery import CodesShown, FreshRecovery, RecoverySet
 from otp_enroll.core.secret import check_setup_id
 from otp_enroll.core.sheet_number import sheet_number
@@ -154,7 +153,7 @@ class Confirm(SetupVerb[SetupConfirmed]):
         account = Confirmed(
             authenticators=_replace_or_add(kept, old, proved),
             recovery=before.recovery,
-            budgets=budgets.with_code(NO_WRONG_CODES) if locked else budgets.clear("code"),
+            budgets=budgets.with_code(budgets.code.restart()) if locked else budgets.clear("code"),
         )
         codes = None
         if account.recovery_codes_left == 0:  # else the paper in the drawer stays good

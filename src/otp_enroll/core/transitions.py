@@ -99,10 +99,11 @@ The exhaustive test and the picture in the docs are made from it.
 def decide(verb: Verb[AnswerT], state: EnrollmentState, world: World) -> Decision[AnswerT]:
     """Run a verb on a state as the table says, after dropping an expired setup from it.
 
-    The verbs that are given a setup id see it all the same, because they speak of it.
+    The verbs that are given a setup id see it all the same, because they speak of it; so does the
+    purge.
 
     Raises:
-        TransitionBrokenError: The verb wants to save a phase that its cell does not have.
+        TransitionBrokenError: The verb wants to leave a phase that its cell does not have.
         EnrollmentError: A refusal that writes nothing and that no event reports.
     """
     setup = setup_of(state)
@@ -115,18 +116,24 @@ def decide(verb: Verb[AnswerT], state: EnrollmentState, world: World) -> Decisio
     if cell.refuses is not None:
         raise cell.refuses
     decision = verb.decide(state, world)
-    # Nothing is written, so the expired setup stays stored, and no event says that it went.
-    if decision.state is None:
-        return decision
-    refused = isinstance(decision.outcome, EnrollmentError)
-    after = phase_of(decision.state)
     # The last door before the store: a mistake in a verb is an error here, and no stored state.
-    if after not in ((phase, cell.exhausted) if refused else cell.to):
+    if not _is_allowed(cell, phase, decision):
         # Neither the decision nor the verb may be seen in a traceback: they hold secrets.
         broken = TransitionBrokenError(verb.name, phase.value)
         del decision, state, world, verb, setup
         raise broken
-    if not expired:
+    # Where nothing is written the expired setup stays stored, and no event says that it went.
+    if not expired or decision.state is None:
         return decision
     dropped = events.SetupExpired(**verb.stamp(world, setup))
     return replace(decision, events=(dropped, *decision.events))
+
+
+def _is_allowed(cell: Cell, phase: Phase, decision: Decision[object]) -> bool:
+    """Return whether the row that a decision leaves is one of the cell."""
+    refused = isinstance(decision.outcome, EnrollmentError)
+    if decision.erases:
+        return not cell.to and not refused
+    # Without a write the phase stays: an answer that should have moved it was not stored.
+    after = phase if decision.state is None else phase_of(decision.state)
+    return after in ((phase, cell.exhausted) if refused else cell.to)

@@ -33,7 +33,7 @@ It then holds the longest issuer, twice, and the longest account name.
 RECOVERY_CODE_LENGTH: Final = 24
 CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # no I, L, O: people write them for 1 and 0
 
-Kind = Literal["code", "recovery_code", "malformed", "not text"]
+CodeKind = Literal["code", "recovery_code", "malformed", "not text"]
 
 _DIGIT_ZEROS: Final = (0x06F0, 0x0660, 0xFF10)  # Persian, Arabic-Indic, full width
 # More than str.strip() drops: apps and mails copy direction marks along with a code.
@@ -67,7 +67,7 @@ class TypedCode(Redacted):
 
     __slots__ = ("kind",)
 
-    def __init__(self, kind: Kind, text: str = "") -> None:
+    def __init__(self, kind: CodeKind, text: str = "") -> None:
         super().__init__(text.encode("ascii"))
         self.kind: Final = kind
 

@@ -205,7 +205,7 @@ class AccountVerb(Verb[AnswerT_co]):
 
     def decide(self, state: EnrollmentState, world: World) -> Decision[AnswerT_co]:
         """Decide on a confirmed account; any other is ``NotEnrolledError``."""
-        if not states.is_confirmed(state):
+        if not isinstance(state, Confirmed):
             raise errors.NotEnrolledError  # the table refuses first; the types cannot know
         return self.on_account(state, world)
 

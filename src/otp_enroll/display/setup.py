@@ -13,14 +13,13 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final, overload
 
-from typing_extensions import Self
-
 from otp_enroll.core.confirm import SetupConfirmed
 from otp_enroll.core.recovery import CodesShown
 from otp_enroll.core.redacted import NotPickled
 from otp_enroll.core.secret import grouped
 from otp_enroll.core.setup_verbs import SetupShown
 from otp_enroll.core.states import aware
+from otp_enroll.policy import Parameters
 from otp_enroll.provisioning import uri as provisioning_uri
 
 if TYPE_CHECKING:
@@ -191,6 +190,11 @@ class Setup(NotPickled):
         return self._shown.secret.check_word
 
     @property
+    def parameters(self) -> Parameters:
+        """What the app must compute with: type, algorithm, digits, period in seconds."""
+        return self._shown.setup.parameters
+
+    @property
     def qr(self) -> QRCode:
         """The provisioning URI as a QR code."""
         # Only drawing needs segno, and most requests of an app draw nothing.
@@ -309,13 +313,13 @@ class Confirmation:
     removed: tuple[str, ...]
     recovery_codes: RecoveryCodes | None
 
-    @classmethod
-    def of(cls, done: SetupConfirmed) -> Self:
-        """Present what a confirm did to its caller."""
-        return cls(
-            authenticator=done.authenticator,
-            replaced=done.replaced,
-            removed=done.removed,
-            # ``None`` and not an empty set: a page must not print a sheet without codes.
-            recovery_codes=None if done.codes is None else RecoveryCodes(done.codes),
-        )
+
+def confirmation_of(done: SetupConfirmed) -> Confirmation:
+    """Present what a confirm did to its caller."""
+    return Confirmation(
+        authenticator=done.authenticator,
+        replaced=done.replaced,
+        removed=done.removed,
+        # ``None`` and not an empty set: a page must not print a sheet without codes.
+        recovery_codes=None if done.codes is None else RecoveryCodes(done.codes),
+    )

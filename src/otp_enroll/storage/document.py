@@ -32,6 +32,7 @@ from otp_enroll.core.states import (
     Pending,
     StoredSetup,
 )
+from otp_enroll.core.typed_text import MAX_ACCOUNT_NAME, MAX_NAME
 from otp_enroll.policy import Parameters
 
 MAX_INT: Final = 2**62  # below the 64 bits that databases and other languages' readers have
@@ -239,6 +240,19 @@ _text: Final = _exactly(str)
 _list: Final[Callable[[object], list[Any]]] = _exactly(list)
 
 TEXT: Final = Kind(_text)
+
+
+def text(max_length: int) -> Kind:
+    """A text of at most so many characters."""
+
+    def read(value: object) -> str:
+        if len(found := _text(value)) > max_length:
+            raise MisfitError("is too long")
+        return found
+
+    return Kind(read)
+
+
 FLAG: Final = Kind(_exactly(bool))
 TIME: Final = whole(high=MAX_TIME)
 COUNT: Final = whole()
@@ -295,19 +309,37 @@ def _recovery_set(*, digests: bytes, spent: tuple[bool, ...] | None, **rest: Any
     return RecoverySet(digests=digests, spent=spent or (False,) * codes, **rest)
 
 
-def _confirmed(*, authenticators: tuple[Authenticator, ...], **rest: Any) -> Confirmed:  # noqa: ANN401  # as Confirmed
+def _confirmed(
+    *,
+    authenticators: tuple[Authenticator, ...],
+    setup: StoredSetup | None,
+    **rest: Any,  # noqa: ANN401  # as Confirmed
+) -> Confirmed:
     if len({found.name for found in authenticators}) < max(len(authenticators), 1):
         raise MisfitError("is empty or names one twice").inside(".authenticators")
-    return Confirmed(authenticators=authenticators, **rest)
+    # Secrets are sealed again by their ids: a staged one must not take a live one's place.
+    ids = [found.id for found in authenticators]
+    if setup is not None:
+        ids.append(setup.authenticator_id)
+    if len(set(ids)) < len(ids):
+        raise MisfitError("has one id twice").inside(".authenticators")
+    return Confirmed(authenticators=authenticators, setup=setup, **rest)
+
+
+def _read_type(value: object) -> str:
+    if _text(value) != "totp":  # a counter-based one would be judged by the clock
+        raise MisfitError("is a type that this version does not judge")
+    return "totp"
 
 
 _SEALED: Final = raw(wrap=Sealed)
-_NAME: Final = Row(TEXT, DEFAULT_NAME)
+_ID: Final = text(64)
+_NAME: Final = Row(text(MAX_NAME), DEFAULT_NAME)
 _GENERATION: Final = Row(Kind(whole(low=1).read, _cap), 1)
 
 PARAMETERS: Final = Shape(
     Parameters,  # a default is stored format: what documents leave out means this, for ever
-    type=Row(TEXT, "totp"),
+    type=Row(Kind(_read_type), "totp"),
     algorithm=Row(TEXT, "SHA1"),
     digits=Row(COUNT, 6),
     period=Row(COUNT, 30),
@@ -316,7 +348,7 @@ _USUAL: Final = Parameters()
 
 AUTHENTICATOR: Final = Shape(
     Authenticator,
-    id=TEXT,
+    id=_ID,
     name=_NAME,
     parameters=Inline(PARAMETERS, _USUAL),
     sealed=_SEALED,
@@ -329,12 +361,12 @@ AUTHENTICATOR: Final = Shape(
 SETUP: Final = Shape(
     StoredSetup,
     id_digest=raw(length=32),  # a shorter one would be compared too, and be easier to hit
-    authenticator_id=TEXT,
+    authenticator_id=_ID,
     name=_NAME,
     parameters=Inline(PARAMETERS, _USUAL),
     sealed=_SEALED,
-    issuer=TEXT,
-    account_name=TEXT,
+    issuer=text(MAX_NAME),
+    account_name=text(MAX_ACCOUNT_NAME),
     expires_at=TIME,
     failures=Row(FAILURES, 0),
     copy_checked=Row(FLAG, default=False),

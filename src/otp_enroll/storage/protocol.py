@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final, Protocol, runtime_checkable
 
 from otp_enroll.core.typed_text import MAX_USER_ID
-from otp_enroll.errors import EnrollmentError, StorageError
+from otp_enroll.errors import AdapterError, EnrollmentError, FailureError, StorageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class storage_errors:  # noqa: N801  # called in a with statement, as contextlib
     """Turn what a store raises into a ``StorageError``, with the cause and not its text.
 
     A driver's text may quote the row, the statement or the address of the server (CWE-209).
-    The library's own errors pass, and so does what is no ``Exception``: a cancelled task and a
+    The library's own failures pass, and so does what is no ``Exception``: a cancelled task and a
     worker that must stop are nobody's failed store. It is no generator because every code passes
     it twice.
     """
@@ -68,8 +68,19 @@ class storage_errors:  # noqa: N801  # called in a with statement, as contextlib
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, EnrollmentError):
-            raise StorageError from error
+        if isinstance(error, Exception) and not isinstance(error, FailureError):
+            raise failure_of(error) from error
+
+
+def failure_of(cause: Exception) -> StorageError:
+    """Return the failure that an exception of a store means.
+
+    A refusal is for the rules alone: an adapter that raised ``NotEnrolledError`` because its
+    connection broke would say "no second factor".
+    """
+    if isinstance(cause, EnrollmentError):
+        return AdapterError("it raised a refusal")
+    return StorageError()
 
 
 class EnrollmentStore(Protocol):
@@ -250,8 +261,16 @@ class Unencrypted:
         return False
 
 
-def require_methods(value: object, what: str, methods: Sequence[str]) -> None:
+def require_methods(
+    value: object, what: str, methods: Sequence[str], *, awaited: bool | None = None
+) -> None:
     """Refuse a value that lacks a method, and a class where an instance belongs.
+
+    Args:
+        value: A store or a cipher.
+        what: What to call it in an error.
+        methods: What will be called.
+        awaited: Whether what they return will be awaited; ``None`` is not looked at.
 
     Raises:
         TypeError: It is one or the other; the message says what to pass.
@@ -262,6 +281,18 @@ def require_methods(value: object, what: str, methods: Sequence[str]) -> None:
     for method in methods:
         if not callable(getattr(value, method, None)):
             raise TypeError(f"the {what} has no method {method}")
+        # A coroutine that nobody awaits is true: each save would count as stored.
+        if awaited is not None and is_awaited(getattr(value, method)) != awaited:
+            word = "" if awaited else "not "
+            raise TypeError(f"the {what}'s method {method} must {word}be a coroutine function")
+
+
+def is_awaited(function: object) -> bool:
+    """Return whether a call gives a coroutine; an object is looked at by its ``__call__``."""
+    # Looked at below what decorators put around it: a tracer's wrapper is often a plain function.
+    inner = inspect.unwrap(function) if callable(function) else function
+    called = getattr(type(inner), "__call__", None)  # noqa: B004  # not whether, but how it is called
+    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(called)
 
 
 def check_store(store: object, *, joined: bool, awaited: bool) -> None:
@@ -285,8 +316,6 @@ def check_store(store: object, *, joined: bool, awaited: bool) -> None:
         )
     if joined and not found:
         raise ValueError("this store commits by itself: using() takes a joined one")
-    # Looked at below what decorators put around it: a tracer's wrapper is often a plain function.
-    load = inspect.unwrap(store.load)  # type: ignore[attr-defined]  # checked above
-    # A coroutine that nobody awaits is true: each save would count as stored.
-    if inspect.iscoroutinefunction(load) != awaited:
+    if is_awaited(store.load) != awaited:  # type: ignore[attr-defined]  # checked above
         raise TypeError(f"this store is for {'Enroller' if awaited else 'AsyncEnroller'}")
+    require_methods(store, "store", ("load", "save", "delete"), awaited=awaited)
