@@ -290,8 +290,9 @@ def require_methods(
 def is_awaited(function: object) -> bool:
     """Return whether a call gives a coroutine; an object is looked at by its ``__call__``."""
     # Looked at below what decorators put around it: a tracer's wrapper is often a plain function.
-    inner = inspect.unwrap(function) if callable(function) else function
-    called = getattr(type(inner), "__call__", None)  # noqa: B004  # not whether, but how it is called
+    inner: object = inspect.unwrap(function) if callable(function) else function
+    kind: type[object] = type(inner)
+    called = getattr(kind, "__call__", None)  # noqa: B004  # not whether, but how it is called
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(called)
 
 
