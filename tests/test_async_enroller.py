@@ -495,3 +495,16 @@ def test_awaited_view_does_what_its_twin_does() -> None:
             enroller.using(AsyncMemoryStore())
 
     asyncio.run(run())
+
+
+def test_answer_of_an_awaited_delete_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delete that returns something is no success in this flavour either."""
+
+    async def delete(user_id: str) -> str:
+        return "later"
+
+    store = AsyncMemoryStore()
+    monkeypatch.setattr(store, "delete", delete)
+    enroller = AsyncEnroller(store, issuer="Exir", cipher=Unencrypted())
+    with pytest.raises(errors.AdapterError):
+        asyncio.run(enroller.erase(USER, proof=VOUCHED))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -345,3 +346,11 @@ def test_budget_of_the_policy_is_used(make_flow: Make) -> None:
     assert error.retry_at.timestamp() == flow.clock.now + 60
     fail(flow, phone, times=8)
     assert flow.enroller.status(USER).locked
+
+
+def test_what_a_newer_version_stored_outlives_the_end_of_a_lock() -> None:
+    """A budget begins again at zero, and carries unknown keys along; one without them is shared."""
+    locked = CodeBudget(waits=failed(50), days=((NOW // SECONDS_PER_DAY, 50),), locked=True)
+    assert locked.restart() is CodeBudget().restart()
+    kept = replace(locked, extra={"newer": 1}).restart()
+    assert kept == CodeBudget(extra={"newer": 1})

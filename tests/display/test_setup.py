@@ -399,3 +399,8 @@ def test_a_spoken_key_names_its_digits() -> None:
     assert spoken("234567") == (
         "digit two, digit three, digit four, digit five; digit six, digit seven"
     )
+
+
+def test_parameters_are_those_of_the_uri(setup: Setup) -> None:
+    """What stands beside the key is what the URI says: type, algorithm, digits, period."""
+    assert setup.parameters == parse(setup.uri).parameters

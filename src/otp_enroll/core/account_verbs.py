@@ -163,7 +163,11 @@ class RegenerateRecoveryCodes(Proving[CodesShown], AccountVerb[CodesShown]):
     __slots__ = ()
     name: ClassVar[str] = "regenerate_recovery_codes"
     draws: ClassVar[Draws] = "recovery"
-    takes_recovery_codes: ClassVar[bool] = False
+
+    @property
+    def accepted(self) -> Collection[str]:
+        """No recovery code is a proof."""
+        return ("code",)
 
     def on_account(self, account: Confirmed, world: World) -> Decision[CodesShown]:
         """Issue the new set."""

@@ -6,10 +6,10 @@ another.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from typing_extensions import Self
 
@@ -120,13 +120,7 @@ def read_proof(proof: object) -> Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Proving(Verb[AnswerT_co]):
-    """A verb that a confirmed account allows with a proof alone.
-
-    Attributes:
-        takes_recovery_codes: Whether a recovery code is a proof for it.
-    """
-
-    takes_recovery_codes: ClassVar[bool] = True
+    """A verb that a confirmed account allows with a proof alone."""
 
     proof: Proof = None
 
@@ -134,11 +128,6 @@ class Proving(Verb[AnswerT_co]):
     def typed(self) -> TypedCode | None:
         """The code that was typed as a proof."""
         return self.proof if isinstance(self.proof, TypedCode) else None
-
-    @property
-    def accepted(self) -> Collection[str]:
-        """The kinds of code that are a proof for this verb."""
-        return METHODS if self.takes_recovery_codes else ("code",)
 
     @property
     def actor(self) -> str | None:
@@ -185,7 +174,7 @@ class Proving(Verb[AnswerT_co]):
         # A sign-in by recovery code opens begin: its owner has lost the phone and wants a new one.
         if proof.purpose != self.name and not (self.name == "begin" and by_recovery_code):
             raise ProofRequiredError("other purpose")
-        if by_recovery_code and not self.takes_recovery_codes:
+        if by_recovery_code and "recovery_code" not in self.accepted:
             raise ProofRequiredError("recovery code")
         # abs(): the server that verified may have a clock a little ahead of this one's.
         if abs(age) > VERIFICATION_LIFETIME:

@@ -157,9 +157,7 @@ class Confirmed:
         return self.recovery.left if self.recovery else 0
 
     def charge(self, budgets: Budgets) -> Confirmed:
-        """Put other budgets in the place of these; the same account where they are the same."""
-        if budgets is self.budgets:
-            return self
+        """Put other budgets in the place of these."""
         return Confirmed(  # not by replace, as in use()
             authenticators=self.authenticators,
             recovery=self.recovery,

@@ -215,8 +215,6 @@ def check_context(context: object) -> dict[str, str]:
         TypeError: Not a mapping of ``str`` to ``str``.
         ValueError: Too many, or too long.
     """
-    if context is None:
-        return {}
     if not isinstance(context, Mapping):
         raise TypeError("context must be a mapping")
     given = cast("Mapping[object, object]", context)
