@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
@@ -482,3 +483,72 @@ def test_what_is_no_proof_at_all_is_a_type_error(shop: Shop) -> None:
         wrong: Any = 5
         with pytest.raises(TypeError, match="a Verification or an Override"):
             joined.disable(USER, proof=wrong)
+
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "begin": {
+        "account_name": "sara", "authenticator": "tablet", "proof": VOUCHED,
+        "context": {"ip": "::1"},
+    },
+    "resume": {"setup_id": "of-a-setup", "context": {"ip": "::1"}},
+    "cancel": {"setup_id": "of-a-setup", "context": {"ip": "::1"}},
+    "disable": {"proof": VOUCHED, "authenticator": "tablet", "context": {"ip": "::1"}},
+    "regenerate_recovery_codes": {"proof": VOUCHED, "context": {"ip": "::1"}},
+    "rename": {"authenticator": "tablet", "new_name": "phone", "context": {"ip": "::1"}},
+    "erase": {"proof": VOUCHED, "context": {"ip": "::1"}},
+    "status": {"known_on": True},
+    "confirm": {
+        "code": "123456", "setup_id": "of-a-setup", "backup_acknowledged": True,
+        "context": {"ip": "::1"},
+    },
+    "check_key_copy": {"text": "ABCD", "setup_id": "of-a-setup", "context": {"ip": "::1"}},
+    "verify": {
+        "code": "123456", "purpose": "withdraw", "accept": ("code",), "context": {"ip": "::1"},
+    },
+}  # fmt: skip
+
+
+class Asked(Exception):  # noqa: N818  # how the verb gets out, and no error
+    """The verb that an enroller made of its arguments."""
+
+
+def asked_of(enroller: Any, verb: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return the fields of the verb that an enroller makes of the arguments."""
+
+    def ask(self: Any, made: Any) -> Any:
+        raise Asked(made)
+
+    async def ask_awaited(self: Any, made: Any) -> Any:
+        raise Asked(made)
+
+    awaited = inspect.iscoroutinefunction(getattr(enroller, verb))
+    monkeypatch.setattr(type(enroller), "_apply", ask_awaited if awaited else ask)
+    with pytest.raises(Asked) as asked:
+        answer = getattr(enroller, verb)(USER, **ARGUMENTS[verb])
+        if awaited:
+            asyncio.run(answer)
+    (made,) = asked.value.args
+    names = {name for kind in type(made).__mro__ for name in getattr(kind, "__slots__", ())}
+    return {"verb": made.name} | {name: getattr(made, name) for name in names}
+
+
+@pytest.mark.parametrize("verb", ARGUMENTS)
+def test_every_argument_reaches_the_verb(verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All four enrollers make the same verb of the same arguments, and pass every one on."""
+    settings: Any = {"issuer": "Exir", "cipher": Unencrypted()}
+    own = Enroller(MemoryStore(), **settings)
+    awaited = AsyncEnroller(AsyncMemoryStore(), **settings)
+    made = asked_of(own, verb, monkeypatch)
+    assert (made["verb"], made["user_id"]) == (verb, USER)
+    for name, value in ARGUMENTS[verb].items():
+        if name in {"code", "text", "setup_id"}:
+            redacted = made["copy" if name == "text" else name]
+            assert redacted.reveal() == value.encode()
+        else:
+            assert made[name] == value
+    assert asked_of(awaited, verb, monkeypatch) == made
+    if hasattr(JoinedEnroller, verb):
+        joined = own.using(type("Joined", (MemoryStore,), {"joined": True})())
+        twin = awaited.using(type("Joined", (AsyncMemoryStore,), {"joined": True})())
+        assert asked_of(joined, verb, monkeypatch) == made
+        assert asked_of(twin, verb, monkeypatch) == made
