@@ -244,6 +244,26 @@ def test_replacing_the_waits_keeps_the_rest() -> None:
     assert (cleared.recovery, cleared.code, cleared.extra) == (Waits(), budgets.code, {"b": 2})
 
 
+@pytest.mark.parametrize("extra", [{}, {"newer": 1}])
+@pytest.mark.parametrize(("failures", "since"), [(3, NOW), (3, 0), (0, NOW), (0, 0)])
+def test_a_right_answer_leaves_no_failure_and_no_time(
+    failures: int, since: int, extra: dict[str, object]
+) -> None:
+    """Cleared waits are those of an account that never failed; unknown keys are carried along."""
+    assert Waits(failures=failures, since=since, extra=extra).clear() == Waits(extra=extra)
+
+
+def test_clearing_what_is_clear_makes_nothing() -> None:
+    """Where nobody failed, what a right answer leaves is the same object, of every budget."""
+    waits = Waits(extra={"newer": 1})
+    code = CodeBudget(days=((1, 2),))
+    budgets = Budgets(code=code, extra={"newer": 1})
+    assert waits.clear() is waits
+    assert code.clear() is code
+    assert budgets.clear("code") is budgets
+    assert budgets.clear("recovery_code") is budgets
+
+
 @pytest.mark.requirement("R-69")
 def test_the_numbers_are_the_policys() -> None:
     """Another policy moves the first wait, the longest one and the lock."""
@@ -354,3 +374,5 @@ def test_what_a_newer_version_stored_outlives_the_end_of_a_lock() -> None:
     assert locked.restart() is CodeBudget().restart()
     kept = replace(locked, extra={"newer": 1}).restart()
     assert kept == CodeBudget(extra={"newer": 1})
+    of_waits = replace(locked, waits=replace(locked.waits, extra={"newer": 1})).restart()
+    assert of_waits == CodeBudget(waits=Waits(extra={"newer": 1}))

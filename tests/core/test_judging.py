@@ -176,7 +176,7 @@ def test_authenticators_keep_the_parameters_that_they_were_set_up_with(flow: Any
     assert flow.enroller.verify(USER, eight.code()).authenticator == "tablet"
     with pytest.raises(errors.MalformedCodeError) as refusal:
         flow.enroller.verify(USER, "1234567")
-    assert refusal.value.digits == 6
+    assert (refusal.value.expected, refusal.value.digits) == ("code", 6)
 
 
 @pytest.mark.requirement("R-48", "R-61")
@@ -331,16 +331,60 @@ def test_what_a_newer_version_stored_outlives_every_verdict(flow: Any) -> None:
     account = confirmed_of(flow)
     code = replace(account.budgets.code, waits=Waits(extra={"of": "codes"}), extra={"of": "lock"})
     budgets = replace(account.budgets, code=code, recovery=Waits(extra={"of": "paper"}))
-    stored_as(flow, replace(account, budgets=replace(budgets, extra={"of": "both"})))
-    for typed in (phone.code(), confirmation.recovery_codes[0], wrong_for(phone), "0" * 24):
+    only = replace(account.authenticators[0], extra={"of": "phone"})
+    budgets = replace(budgets, extra={"of": "both"})
+    stored_as(flow, replace(account, authenticators=(only,), budgets=budgets))
+    right, papers = (phone.code(), phone.code(1)), confirmation.recovery_codes
+    for typed in (right[0], papers[0], wrong_for(phone), "0" * 24, right[1], papers[1]):
         with suppress(errors.WrongCodeError):
             flow.enroller.verify(USER, typed)
-        kept = confirmed_of(flow).budgets
+        stored = confirmed_of(flow)
+        kept = stored.budgets
+        assert stored.authenticators[0].extra == {"of": "phone"}
         assert (kept.code.waits.extra, kept.recovery.extra) == ({"of": "codes"}, {"of": "paper"})
         assert (kept.code.extra, kept.extra) == ({"of": "lock"}, {"of": "both"})
 
 
+def test_a_code_changes_the_counter_and_the_time_of_its_authenticator_alone(flow: Any) -> None:
+    """A login leaves all else as it was stored, such as the number of the replacement."""
+    flow.enroll()
+    phone = flow.add("default", VOUCHED)
+    before = confirmed_of(flow).authenticators[0]
+    assert before.generation == 2
+    flow.enroller.verify(USER, phone.code())
+    after = confirmed_of(flow).authenticators[0]
+    assert (after.last_counter, after.last_used_at) == (flow.clock.now // 30, flow.clock.now)
+    unused = {"last_counter": before.last_counter, "last_used_at": before.last_used_at}
+    assert replace(after, **unused) == before
+
+
 # --- recovery codes ---
+
+
+@pytest.mark.requirement("R-72")
+def test_a_recovery_code_where_no_set_was_issued_is_wrong(flow: Any) -> None:
+    """It is counted and answered as any wrong one: nothing says that there is none to guess."""
+    flow.enroll()
+    stored_as(flow, replace(confirmed_of(flow), recovery=None))
+    with pytest.raises(errors.WrongCodeError) as refusal:
+        flow.enroller.verify(USER, "0" * 24)
+    assert (refusal.value.method, refusal.value.attempts_left) == ("recovery_code", 4)
+    status = flow.enroller.status(USER)
+    assert (status.recovery_codes_left, status.recovery_sheet_number) == (0, None)
+
+
+@pytest.mark.requirement("R-63", "R-82")
+def test_a_spent_code_says_of_which_kind_it_is(flow: Any) -> None:
+    """The refusal and the event name the kind, so that a page says which one to take instead."""
+    phone, confirmation = flow.enroll()
+    for method, typed in (
+        ("code", phone.code()),
+        ("recovery_code", confirmation.recovery_codes[0]),
+    ):
+        flow.enroller.verify(USER, typed)
+        with pytest.raises(errors.CodeReusedError) as refusal:
+            flow.enroller.verify(USER, typed)
+        assert refusal.value.method == flow.told[-1].method == method
 
 
 @pytest.mark.requirement("R-82", "R-83")

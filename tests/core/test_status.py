@@ -68,6 +68,16 @@ def test_status_before_anything_is_confirmed(flow: Any) -> None:
     )
 
 
+def test_misuse_of_a_status_says_what_to_do(flow: Any) -> None:
+    """A status in an if, and a known_on that is no bool, are mistakes that name their remedy."""
+    with pytest.raises(TypeError) as mistake:
+        bool(flow.enroller.status(USER))
+    assert str(mistake.value) == "a Status is neither true nor false: look at required"
+    with pytest.raises(TypeError) as mistake:
+        flow.enroller.status(USER, known_on="yes")
+    assert str(mistake.value) == "known_on must be a bool"
+
+
 @pytest.mark.requirement("R-79")
 def test_changed_at_moves_with_changes_alone(flow: Any) -> None:
     """Confirm, removal, renewal and a recovery code move changed_at; begin and login do not."""

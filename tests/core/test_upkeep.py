@@ -48,6 +48,21 @@ def test_purge_leaves_a_setup_that_was_begun_since_it_looked(flow: Any) -> None:
     assert flow.enroller.resume(USER, setup_id=setup.id).key == setup.key
 
 
+def test_resealing_a_staged_setup_leaves_it_beside_the_working_authenticator(
+    make_flow: Make,
+) -> None:
+    """With both secrets under a new key, the old phone logs in and the new one can be confirmed."""
+    flow = make_flow(cipher=Rotating())
+    phone, _ = flow.enroll()
+    setup = flow.enroller.begin(USER, account_name="sara", authenticator="tablet", proof=VOUCHED)
+    flow.cipher.key = 2
+    assert flow.enroller.reseal().resealed == 1
+    flow.cipher.lost = {1}
+    flow.enroller.verify(USER, phone.code())
+    flow.enroller.confirm(USER, flow.phone(setup).code(), setup_id=setup.id)
+    assert [one.name for one in flow.enroller.status(USER).authenticators] == ["default", "tablet"]
+
+
 @pytest.mark.parametrize("cipher", [Rotating, Unsure])
 def test_resealing_drops_an_expired_setup_and_seals_the_rest(make_flow: Make, cipher: Any) -> None:
     """An expired setup under a lost key is no secret to be sealed anew; the working one is."""
