@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from helpers.flows import USER
+from otp_enroll import errors
+
 
 @pytest.mark.parametrize(
     "user_id",
@@ -51,3 +54,21 @@ def test_text_of_another_class_is_kept_as_plain_text(flow: Any) -> None:
     verification = flow.enroller.verify(Word.USER, phone.code(), purpose=Word.STEP_UP)
     assert (type(verification.user_id), type(verification.purpose)) == (str, str)
     assert verification.purpose == "step-up"
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected", "digits"),
+    [
+        (("code", "recovery_code"), "either", 6),
+        (("code",), "code", 6),
+        (("recovery_code",), "recovery_code", None),
+    ],
+)
+def test_malformed_text_is_answered_with_what_is_asked_for(
+    accept: tuple[str, ...], expected: str, digits: int | None, flow: Any
+) -> None:
+    """A page learns which kinds of code it may ask for again, and how long one of an app is."""
+    flow.enroll()
+    with pytest.raises(errors.MalformedCodeError) as refusal:
+        flow.enroller.verify(USER, "no code", accept=accept)
+    assert (refusal.value.expected, refusal.value.digits) == (expected, digits)

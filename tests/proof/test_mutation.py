@@ -38,7 +38,9 @@ def source_of(function: str) -> str:
         ]
         assert nodes, f"{function} is not there"
         found = nodes[0]
-    lines = (ast.get_source_segment(text, found) or "").splitlines()
+    assert isinstance(found, (ast.FunctionDef, ast.AsyncFunctionDef))
+    # Whole lines: a comment after the last statement is none of the node's own source.
+    lines = text.splitlines()[found.lineno - 1 : found.end_lineno]
     return " ".join(line.strip() for line in lines)
 
 
