@@ -14,6 +14,7 @@ from helpers.flows import USER, VOUCHED, PlainStore, build, wrong_for
 from otp_enroll import StoredEnrollment, errors
 from otp_enroll.attempt import MAX_TRIES
 from otp_enroll.core.setup_verbs import Begin
+from otp_enroll.core.states import aware
 from otp_enroll.core.status import AskStatus
 from otp_enroll.storage import codec
 from otp_enroll.storage.memory import MemoryStore
@@ -135,8 +136,10 @@ def test_tenth_refusal_is_contention(flow: Any) -> None:
     told: list[object] = []
     store = RivalStore(10)
     enroller = build(store, flow, sleep=lambda seconds: None, on_event=told.append)
-    with pytest.raises(errors.StoreContentionError):
+    with pytest.raises(errors.StoreContentionError) as refused:
         enroller.begin(USER, account_name="sara")
+    # a Retry-After must not be zero, and the races are over within a second
+    assert refused.value.retry_at == aware(int(flow.clock()) + 1)
     assert store.saves == 10
     assert told == []
 
@@ -385,8 +388,9 @@ def test_refusal_of_the_only_try_is_contention_at_once(flow: Any) -> None:
     attempt = flow.enroller._start(Begin(user_id=USER, account_name="sara"), 1)
     assert attempt.draw_pause() is None
     assert attempt.decide(None) is not None
-    with pytest.raises(errors.StoreContentionError):
+    with pytest.raises(errors.StoreContentionError) as refused:
         attempt.saved(False)  # noqa: FBT003  # what a store answers
+    assert refused.value.retry_at == aware(int(flow.clock()) + 1)
 
 
 def reachable_secrets(error: BaseException) -> list[str]:
@@ -439,6 +443,7 @@ def test_answer_of_a_delete_is_looked_at(flow: Any, monkeypatch: Any) -> None:
     flow.enroller.begin(USER, account_name="sara")
     flow.told.clear()
     monkeypatch.setattr(flow.store, "delete", lambda user_id: "later")
-    with pytest.raises(errors.AdapterError):
+    with pytest.raises(errors.AdapterError) as failed:
         flow.enroller.erase(USER, proof=VOUCHED)
+    assert failed.value.fault == "delete returned something"
     assert flow.told == []

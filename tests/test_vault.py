@@ -258,6 +258,55 @@ def test_whole_chain_of_what_a_cipher_raised_has_no_frames(at: str, make_flow: A
     assert links == 2
 
 
+class Several(Exception):  # noqa: N818  # stands for an ExceptionGroup, which 3.10 has not
+    """Several exceptions at once, as a group of them is; asked without end, it says so."""
+
+    def __init__(self, *errors: Exception) -> None:
+        super().__init__()
+        self.errors = errors
+        self.looks = 0
+
+    @property
+    def exceptions(self) -> tuple[Exception, ...]:
+        """The members, a few times."""
+        self.looks += 1
+        assert self.looks < 5, "a chain that leads back to itself was followed again and again"
+        return self.errors
+
+
+def raised(error: Exception, cause: Exception | None = None) -> Exception:
+    """Return an exception that was raised, with the frame in which it was."""
+    with pytest.raises(type(error)):
+        raise error from cause
+    return error
+
+
+@pytest.mark.requirement("R-06")
+def test_every_member_of_a_group_that_a_cipher_raised_has_no_frames() -> None:
+    """All members let go of their frames with all that led to them, also in a circle."""
+    root, other = raised(OSError("no route")), raised(KeyError("2025"))
+    members = (raised(RuntimeError("first"), root), raised(RuntimeError("second"), other))
+    several = Several(*members)
+    other.__cause__ = several  # as a retry may leave it, that raises the first failure again
+    assert all(link.__traceback__ is not None for link in (root, other, *members))
+    vault = Vault(cipher=BadCipher(open=several), random_bytes=bytes)
+    failure = vault.open(Sealed(b"\0sealed"), USER, "11bad248")
+    assert isinstance(failure, errors.UnreadableSecretError)
+    assert failure.__cause__ is several
+    for link in (root, other, *members, several):
+        assert link.__traceback__ is None
+
+
+@pytest.mark.parametrize("length", [14, 16, 128])
+def test_secret_of_any_length_that_can_be_stored_opens(length: int) -> None:
+    """Short ones, too, which an older system made and which were imported when that was allowed."""
+    secret = Secret(bytes(range(length)), allow_short=True)
+    vault = Vault(cipher=Unencrypted(), random_bytes=bytes)
+    sealed = vault.seal(secret, USER, "11bad248")
+    assert isinstance(sealed, Sealed)
+    assert vault.open(sealed, USER, "11bad248") == secret
+
+
 class Forgetful(Unencrypted):
     """A cipher that wants all sealed again, and then returns something else."""
 
