@@ -10,6 +10,7 @@ from helpers.ciphers import BadCipher, Rotating, Unsure
 from helpers.flows import USER, VOUCHED, Make, build, confirmed_of, wrong_for
 from otp_enroll import Unencrypted, errors
 from otp_enroll.core.secret import Sealed, Secret
+from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.memory import MemoryStore
 from otp_enroll.vault import Vault
 
@@ -62,6 +63,17 @@ def test_cipher_that_cannot_seal_makes_no_setup(returned: Any, flow: Any) -> Non
     with pytest.raises(errors.UnreadableSecretError):
         enroller.begin(USER, account_name="sara")
     assert enroller.status(USER).state == "disabled"
+
+
+@pytest.mark.regression_of("B-38")
+@pytest.mark.parametrize("returned", [None, "text", 7, b"", bytearray(b"sealed")])
+def test_seal_that_returns_no_bytes_has_that_for_a_cause(returned: Any) -> None:
+    """Whoever writes a cipher reads in the cause what was wrong with it."""
+    vault = Vault(cipher=BadCipher(seal=returned), random_bytes=bytes)
+    failure = vault.seal(Secret(bytes(20)), USER, "11bad248")
+    assert isinstance(failure, errors.UnreadableSecretError)
+    assert isinstance(failure.__cause__, TypeError)
+    assert str(failure.__cause__) == "seal returned no bytes"
 
 
 @pytest.mark.requirement("R-06")
@@ -184,6 +196,17 @@ def test_login_seals_anew_what_an_older_key_sealed(make_flow: Make) -> None:
     flow.cipher.lost = {1}
     flow.clock.advance(30)
     flow.enroller.verify(USER, phone.code())
+
+
+def test_login_leaves_what_the_newest_key_sealed(make_flow: Make) -> None:
+    """A login that is written has no reason to seal a secret again, and does not."""
+    flow = make_flow(cipher=AESGCMKeyRing({"2026": bytes(32)}))  # no two of its seals are equal
+    phone, _ = flow.enroll()
+    (before,) = confirmed_of(flow).authenticators
+    flow.enroller.verify(USER, phone.code())
+    (after,) = confirmed_of(flow).authenticators
+    assert after.sealed == before.sealed
+    assert after != before
 
 
 def test_resealing_opens_what_an_older_key_sealed_and_nothing_else(make_flow: Make) -> None:
