@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from helpers.flows import USER, VOUCHED
+from helpers.flows import USER, VOUCHED, settled
 from otp_enroll import (
     AsyncEnroller,
     AsyncJoinedEnroller,
@@ -339,11 +339,6 @@ class Trace:
         return answer
 
 
-async def settled(answer: Any) -> Any:
-    """Await what has to be awaited."""
-    return await answer if inspect.isawaitable(answer) else answer
-
-
 async def life_of(trace: Trace) -> list[object]:
     """Call every verb with every argument, and with none that may be left out."""
     call, context = trace.call, {"ip": "192.0.2.7", "actor": "sara"}
@@ -506,5 +501,52 @@ def test_answer_of_an_awaited_delete_is_looked_at(monkeypatch: pytest.MonkeyPatc
     store = AsyncMemoryStore()
     monkeypatch.setattr(store, "delete", delete)
     enroller = AsyncEnroller(store, issuer="Exir", cipher=Unencrypted())
-    with pytest.raises(errors.AdapterError):
+    with pytest.raises(errors.AdapterError) as failed:
         asyncio.run(enroller.erase(USER, proof=VOUCHED))
+    assert failed.value.fault == "delete returned something"
+
+
+@pytest.mark.requirement("R-62")
+@pytest.mark.parametrize("call", ["load", "save", "delete"])
+def test_refusal_of_an_awaited_store_is_a_failure(
+    call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An adapter that says "not enrolled" is not believed in this flavour either."""
+
+    async def refuse(*args: object, **named: object) -> None:
+        raise errors.NotEnrolledError
+
+    it = Awaited(AsyncMemoryStore())
+    monkeypatch.setattr(it.store, call, refuse)
+    with pytest.raises(errors.AdapterError) as failed:
+        if call == "delete":
+            asyncio.run(it.enroller.erase(USER, proof=VOUCHED))
+        else:
+            asyncio.run(it.enroller.begin(USER, account_name="sara"))
+    assert failed.value.fault == "it raised a refusal"
+    assert isinstance(failed.value.__cause__, errors.NotEnrolledError)
+
+
+@pytest.mark.parametrize("joined", [False, True])
+@pytest.mark.parametrize(
+    ("flavour", "store_type"), [(Enroller, MemoryStore), (AsyncEnroller, AsyncMemoryStore)]
+)
+def test_erase_takes_a_row_that_nobody_can_read(
+    flavour: Any, store_type: Any, *, joined: bool
+) -> None:
+    """It loads nothing: an account whose record is damaged must be erasable, too."""
+    store = store_type()
+    enroller = flavour(store, issuer="Exir", cipher=Unencrypted())
+
+    async def run() -> None:
+        await settled(enroller.begin(USER, account_name="sara"))
+        record = await settled(store.load(USER))
+        assert await settled(store.save(damaged(record), expected=record.revision))
+        with pytest.raises(errors.CorruptRecordError):
+            await settled(enroller.status(USER))
+        store.joined = joined
+        eraser = enroller.using(store) if joined else enroller
+        await settled(eraser.erase(USER, proof=VOUCHED))
+        assert await settled(store.load(USER)) is None
+
+    asyncio.run(run())

@@ -6,14 +6,16 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from helpers.flows import USER, VOUCHED, PlainStore, build, wrong_for
 from otp_enroll import StoredEnrollment, errors
-from otp_enroll.attempt import MAX_TRIES
+from otp_enroll.attempt import MAX_TRIES, read_clock
 from otp_enroll.core.setup_verbs import Begin
+from otp_enroll.core.states import aware
 from otp_enroll.core.status import AskStatus
 from otp_enroll.storage import codec
 from otp_enroll.storage.memory import MemoryStore
@@ -116,6 +118,15 @@ def test_clock_that_tells_no_time_judges_nothing(reading: float, flow: Any) -> N
     assert flow.store.loads == loads
 
 
+def test_clock_may_show_any_time_from_1970_to_9892() -> None:
+    """The first second is a time, as on a device without a battery; the year 9892 is none."""
+    for reading, seconds in ((0, 0), (0.9, 0), (249_999_999_999.5, 249_999_999_999)):
+        assert read_clock(partial(float, reading)) == seconds
+    for reading in (-0.5, 250_000_000_000):
+        with pytest.raises(errors.ServerClockError):
+            read_clock(partial(float, reading))
+
+
 def test_pauses_use_the_whole_of_their_range(flow: Any) -> None:
     """The jitter is full: it reaches from nothing to the cap, as the random bytes say."""
     for byte, share in ((b"\0", 0.0), (b"\x80", 0.5), (b"\xff", 1.0)):
@@ -130,13 +141,26 @@ def test_pauses_use_the_whole_of_their_range(flow: Any) -> None:
         assert slept == [pytest.approx(0.005 * share, abs=0.0001)]
 
 
+def test_pauses_grow_to_their_cap(flow: Any) -> None:
+    """At its longest a pause is twice the one before, from 5 ms up to 100 ms."""
+    slept: list[float] = []
+    enroller = build(
+        RivalStore(9), flow, sleep=slept.append, random_bytes=lambda length: b"\xff" * length
+    )
+    enroller.begin(USER, account_name="sara")
+    caps = [0.005, 0.01, 0.02, 0.04, 0.08, 0.1, 0.1, 0.1, 0.1]
+    assert slept == pytest.approx(caps, rel=1e-6)
+
+
 def test_tenth_refusal_is_contention(flow: Any) -> None:
     """After ten refused saves the request ends, without an event and without an answer."""
     told: list[object] = []
     store = RivalStore(10)
     enroller = build(store, flow, sleep=lambda seconds: None, on_event=told.append)
-    with pytest.raises(errors.StoreContentionError):
+    with pytest.raises(errors.StoreContentionError) as refused:
         enroller.begin(USER, account_name="sara")
+    # a Retry-After must not be zero, and the races are over within a second
+    assert refused.value.retry_at == aware(int(flow.clock()) + 1)
     assert store.saves == 10
     assert told == []
 
@@ -384,9 +408,12 @@ def test_refusal_of_the_only_try_is_contention_at_once(flow: Any) -> None:
     """In a transaction of the app nothing is loaded again after a refused save."""
     attempt = flow.enroller._start(Begin(user_id=USER, account_name="sara"), 1)
     assert attempt.draw_pause() is None
-    assert attempt.decide(None) is not None
-    with pytest.raises(errors.StoreContentionError):
+    write = attempt.decide(None)
+    assert write is not None
+    assert (write.user_id, write.expected) == (USER, None)
+    with pytest.raises(errors.StoreContentionError) as refused:
         attempt.saved(False)  # noqa: FBT003  # what a store answers
+    assert refused.value.retry_at == aware(int(flow.clock()) + 1)
 
 
 def reachable_secrets(error: BaseException) -> list[str]:
@@ -439,6 +466,7 @@ def test_answer_of_a_delete_is_looked_at(flow: Any, monkeypatch: Any) -> None:
     flow.enroller.begin(USER, account_name="sara")
     flow.told.clear()
     monkeypatch.setattr(flow.store, "delete", lambda user_id: "later")
-    with pytest.raises(errors.AdapterError):
+    with pytest.raises(errors.AdapterError) as failed:
         flow.enroller.erase(USER, proof=VOUCHED)
+    assert failed.value.fault == "delete returned something"
     assert flow.told == []

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from helpers.flows import USER, VOUCHED
+from helpers.flows import USER, VOUCHED, settled
 from otp_enroll import (
     AsyncEnroller,
     AsyncJoinedEnroller,
@@ -199,10 +199,6 @@ def test_what_an_enroller_was_built_with_can_be_read_and_not_changed() -> None:
                 with pytest.raises(AttributeError):
                     setattr(one, name, None)
             assert not hasattr(one, "__dict__")
-
-
-async def settled(answer: Any) -> Any:
-    return await answer if inspect.isawaitable(answer) else answer
 
 
 @pytest.mark.requirement("R-62")

@@ -481,7 +481,7 @@ def test_what_is_no_proof_at_all_is_a_type_error(shop: Shop) -> None:
     with shop.transaction() as connection:
         joined = shop.enroller.using(JoinedSQLiteStore(connection))
         wrong: Any = 5
-        with pytest.raises(TypeError, match="a Verification or an Override"):
+        with pytest.raises(TypeError, match=r"^a proof must be a Verification or an Override$"):
             joined.disable(USER, proof=wrong)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from helpers.ciphers import Naming
-from helpers.flows import Make, PlainStore
-from otp_enroll import errors
+from helpers.ciphers import Naming, Rotating
+from helpers.flows import Make, settled
+from otp_enroll import AsyncEnroller, Enroller, StoredEnrollment, Unencrypted, errors
 from otp_enroll.storage.aesgcm import AESGCMKeyRing
+from otp_enroll.storage.memory import AsyncMemoryStore, MemoryStore
+from otp_enroll.testing import FrozenClock
 
 
 @pytest.mark.requirement("R-46")
@@ -74,8 +77,10 @@ def test_resealing_of_a_busy_row_is_not_complete(flow: Any) -> None:
 
 
 @pytest.mark.requirement("R-91")
-def test_resealing_counts_by_key_what_the_cipher_names(make_flow: Make) -> None:
-    """Rows are counted by the key that they need; one without a name is passed over."""
+def test_resealing_counts_by_key_what_the_cipher_names(
+    make_flow: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rows are counted by the key that they need, and the log says whose they are."""
     flow = make_flow(cipher=Naming())
     for number, key in enumerate((1, 2, 2, 3, 4)):
         flow.cipher.key = key
@@ -83,20 +88,153 @@ def test_resealing_counts_by_key_what_the_cipher_names(make_flow: Make) -> None:
     flow.cipher.lost = {1, 2, 3}
     report = flow.enroller.reseal()
     assert (report.unreadable, report.complete) == (4, True)
-    assert report.keys_needed == {"first": 1, "second": 2}
+    assert report.keys_needed == {"first": 1, "second": 2}  # of key 3 the cipher names no id
+    assert [record.getMessage() for record in caplog.records] == [
+        f"reseal found a secret of 'user-{number}' that no key opens" for number in range(4)
+    ]
 
 
-def test_maintenance_wants_a_store_that_lists_and_a_sensible_limit(flow: Any) -> None:
-    """Without user_ids, and with a limit that is none, maintenance refuses and does nothing."""
-    bare = flow.another()
-    bare._store = PlainStore(flow.store)
-    for act in (bare.purge_expired, bare.reseal):
-        with pytest.raises(TypeError, match="user_ids"):
+@pytest.mark.requirement("R-91")
+def test_resealing_is_complete_when_no_row_is_left(make_flow: Make) -> None:
+    """A limit that leaves rows makes the report incomplete; one that just suffices does not."""
+    flow = make_flow(cipher=Rotating())
+    for number in range(5):
+        flow.enroller.begin(f"user-{number}", account_name="sara")
+    flow.cipher.key = 2
+    report = flow.enroller.reseal(limit=2)
+    assert (report.examined, report.resealed, report.complete) == (2, 2, False)
+    report = flow.enroller.reseal(limit=3)
+    assert (report.examined, report.resealed, report.complete) == (5, 3, True)
+
+
+@pytest.mark.requirement("R-91")
+def test_every_damaged_row_counts_as_unreadable(flow: Any) -> None:
+    """Nobody knows which key a damaged row needs, so each one is counted and none is named."""
+    for user_id in ("a", "b", "c"):
+        flow.enroller.begin(user_id, account_name="sara")
+    for user_id in ("a", "c"):
+        record = flow.store.load(user_id)
+        damaged = replace(record, document="{", revision="0" * 32)
+        assert flow.store.save(damaged, expected=record.revision)
+    report = flow.enroller.reseal()
+    assert (report.examined, report.unreadable, report.complete) == (3, 2, True)
+    assert report.keys_needed == {}
+
+
+@pytest.mark.requirement("R-62")
+def test_store_that_fails_ends_the_walk(flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that the store could not load is not passed over: a key that it needs might go."""
+    for user_id in ("a", "b", "c"):
+        flow.enroller.begin(user_id, account_name="sara")
+    flow.clock.advance(900)
+    load = flow.store.load
+
+    def broken(user_id: str) -> StoredEnrollment | None:
+        if user_id == "b":
+            raise ConnectionError
+        found: StoredEnrollment | None = load(user_id)
+        return found
+
+    monkeypatch.setattr(flow.store, "load", broken)
+    for act in (flow.enroller.purge_expired, flow.enroller.reseal):
+        with pytest.raises(errors.StorageError):
             act()
-    for limit, expected in ((0, ValueError), (-1, ValueError), (True, TypeError), ("1", TypeError)):
-        for act in (flow.enroller.purge_expired, flow.enroller.reseal):
-            with pytest.raises(expected):
-                act(limit=limit)
+    assert "sealed" in load("c").document
+
+
+class Asked(MemoryStore):
+    """A store that keeps what its listing was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[int | None, str | None, int]] = []
+
+    def user_ids(
+        self,
+        *,
+        state: str | None = None,
+        setup_expired_before: int | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> list[str]:
+        self.asked.append((setup_expired_before, after, limit))
+        return super().user_ids(
+            state=state, setup_expired_before=setup_expired_before, after=after, limit=limit
+        )
+
+
+class AsyncAsked(AsyncMemoryStore):
+    """The same, awaited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._store = Asked()
+        self.asked = self._store.asked
+
+
+class Bare(MemoryStore):
+    """A store that lists no ids."""
+
+    user_ids: Any = None
+
+
+class AsyncBare(AsyncMemoryStore):
+    """The same, awaited."""
+
+    user_ids: Any = None
+
+
+@pytest.mark.parametrize(
+    ("flavour", "store_type"), [(Enroller, Asked), (AsyncEnroller, AsyncAsked)]
+)
+def test_listing_is_asked_for_what_is_due(
+    flavour: Any, store_type: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A purge asks for setups that have expired by now, reseal for all, each for page after page.
+
+    A store of a million accounts must not list them all where a few setups have expired.
+    """
+    monkeypatch.setattr("otp_enroll.maintenance.PAGE", 2)
+    clock, store = FrozenClock(), store_type()
+    enroller = flavour(store, issuer="Exir", cipher=Unencrypted(), clock=clock)
+
+    async def run() -> None:
+        for number in range(3):
+            await settled(enroller.begin(f"user-{number}", account_name="sara"))
+        assert await settled(enroller.reseal()) is not None
+        assert store.asked == [(None, None, 2), (None, "user-1", 2)]
+        store.asked.clear()
+        clock.advance(900)
+        assert await settled(enroller.purge_expired()) == 3
+        # "before the next second" has the setups that expire in this one, and no later ones
+        due = int(clock()) + 1
+        assert store.asked == [(due, None, 2), (due, "user-1", 2)]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("flavour", [Enroller, AsyncEnroller])
+def test_maintenance_wants_a_store_that_lists_and_a_sensible_limit(flavour: Any) -> None:
+    """Without user_ids, and with a limit that is none, maintenance refuses and does nothing."""
+    whole, bare = (MemoryStore, Bare) if flavour is Enroller else (AsyncMemoryStore, AsyncBare)
+    limits: list[tuple[Any, type[Exception], str]] = [
+        (0, ValueError, "limit must be at least 1"),
+        (-1, ValueError, "limit must be at least 1"),
+        (True, TypeError, "limit must be an int or None"),
+        ("1", TypeError, "limit must be an int or None"),
+    ]
+
+    async def run() -> None:
+        for name in ("purge_expired", "reseal"):
+            enroller = flavour(bare(), issuer="Exir", cipher=Unencrypted())
+            with pytest.raises(TypeError, match=r"^the store has no method user_ids$"):
+                await settled(getattr(enroller, name)())
+            enroller = flavour(whole(), issuer="Exir", cipher=Unencrypted())
+            for limit, expected, said in limits:
+                with pytest.raises(expected, match=f"^{said}$"):
+                    await settled(getattr(enroller, name)(limit=limit))
+
+    asyncio.run(run())
 
 
 def test_maintenance_reads_page_after_page(flow: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from helpers.ciphers import BadCipher, Rotating, Unsure
 from helpers.flows import USER, VOUCHED, Make, build, confirmed_of, wrong_for
 from otp_enroll import Unencrypted, errors
 from otp_enroll.core.secret import Sealed, Secret
+from otp_enroll.storage.aesgcm import AESGCMKeyRing
 from otp_enroll.storage.memory import MemoryStore
 from otp_enroll.vault import Vault
 
@@ -62,6 +63,17 @@ def test_cipher_that_cannot_seal_makes_no_setup(returned: Any, flow: Any) -> Non
     with pytest.raises(errors.UnreadableSecretError):
         enroller.begin(USER, account_name="sara")
     assert enroller.status(USER).state == "disabled"
+
+
+@pytest.mark.regression_of("B-38")
+@pytest.mark.parametrize("returned", [None, "text", 7, b"", bytearray(b"sealed")])
+def test_seal_that_returns_no_bytes_has_that_for_a_cause(returned: Any) -> None:
+    """Whoever writes a cipher reads in the cause what was wrong with it."""
+    vault = Vault(cipher=BadCipher(seal=returned), random_bytes=bytes)
+    failure = vault.seal(Secret(bytes(20)), USER, "11bad248")
+    assert isinstance(failure, errors.UnreadableSecretError)
+    assert isinstance(failure.__cause__, TypeError)
+    assert str(failure.__cause__) == "seal returned no bytes"
 
 
 @pytest.mark.requirement("R-06")
@@ -186,6 +198,17 @@ def test_login_seals_anew_what_an_older_key_sealed(make_flow: Make) -> None:
     flow.enroller.verify(USER, phone.code())
 
 
+def test_login_leaves_what_the_newest_key_sealed(make_flow: Make) -> None:
+    """A login that is written has no reason to seal a secret again, and does not."""
+    flow = make_flow(cipher=AESGCMKeyRing({"2026": bytes(32)}))  # no two of its seals are equal
+    phone, _ = flow.enroll()
+    (before,) = confirmed_of(flow).authenticators
+    flow.enroller.verify(USER, phone.code())
+    (after,) = confirmed_of(flow).authenticators
+    assert after.sealed == before.sealed
+    assert after != before
+
+
 def test_resealing_opens_what_an_older_key_sealed_and_nothing_else(make_flow: Make) -> None:
     """A row of the newest key is not written, and a lost key leaves its row as it was."""
     flow = make_flow(cipher=Rotating())
@@ -256,6 +279,55 @@ def test_whole_chain_of_what_a_cipher_raised_has_no_frames(at: str, make_flow: A
         assert link.__traceback__ is None
         link, links = link.__cause__ or link.__context__, links + 1
     assert links == 2
+
+
+class Several(Exception):  # noqa: N818  # stands for an ExceptionGroup, which 3.10 has not
+    """Several exceptions at once, as a group of them is; asked without end, it says so."""
+
+    def __init__(self, *errors: Exception) -> None:
+        super().__init__()
+        self.errors = errors
+        self.looks = 0
+
+    @property
+    def exceptions(self) -> tuple[Exception, ...]:
+        """The members, a few times."""
+        self.looks += 1
+        assert self.looks < 5, "a chain that leads back to itself was followed again and again"
+        return self.errors
+
+
+def raised(error: Exception, cause: Exception | None = None) -> Exception:
+    """Return an exception that was raised, with the frame in which it was."""
+    with pytest.raises(type(error)):
+        raise error from cause
+    return error
+
+
+@pytest.mark.requirement("R-06")
+def test_every_member_of_a_group_that_a_cipher_raised_has_no_frames() -> None:
+    """All members let go of their frames with all that led to them, also in a circle."""
+    root, other = raised(OSError("no route")), raised(KeyError("2025"))
+    members = (raised(RuntimeError("first"), root), raised(RuntimeError("second"), other))
+    several = Several(*members)
+    other.__cause__ = several  # as a retry may leave it, that raises the first failure again
+    assert all(link.__traceback__ is not None for link in (root, other, *members))
+    vault = Vault(cipher=BadCipher(open=several), random_bytes=bytes)
+    failure = vault.open(Sealed(b"\0sealed"), USER, "11bad248")
+    assert isinstance(failure, errors.UnreadableSecretError)
+    assert failure.__cause__ is several
+    for link in (root, other, *members, several):
+        assert link.__traceback__ is None
+
+
+@pytest.mark.parametrize("length", [14, 16, 128])
+def test_secret_of_any_length_that_can_be_stored_opens(length: int) -> None:
+    """Short ones, too, which an older system made and which were imported when that was allowed."""
+    secret = Secret(bytes(range(length)), allow_short=True)
+    vault = Vault(cipher=Unencrypted(), random_bytes=bytes)
+    sealed = vault.seal(secret, USER, "11bad248")
+    assert isinstance(sealed, Sealed)
+    assert vault.open(sealed, USER, "11bad248") == secret
 
 
 class Forgetful(Unencrypted):

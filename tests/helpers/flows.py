@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,11 @@ from otp_enroll.testing import FakeAuthenticator
 USER = "user-42"
 VOUCHED = Override(actor="help desk", reason="re-authenticated")
 Make = Callable[..., Any]
+
+
+async def settled(answer: Any) -> Any:
+    """Await what has to be awaited."""
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 def wrong_for(*phones: FakeAuthenticator) -> str:
