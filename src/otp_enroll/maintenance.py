@@ -186,7 +186,7 @@ class _PassingOver:
     which nothing could be read.
     """
 
-    busy: int = 0
+    busy: bool = False
     unreadable: int = 0
 
     def __enter__(self) -> None:
@@ -199,7 +199,7 @@ class _PassingOver:
         traceback: TracebackType | None,
     ) -> bool:
         if isinstance(error, StoreContentionError):
-            self.busy += 1  # not done, so the walk is not complete
+            self.busy = True  # not done, so the walk is not complete
             return True
         if isinstance(error, (CorruptRecordError, RecordTooNewError, UnreadableSecretError)):
             self.unreadable += 1

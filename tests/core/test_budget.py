@@ -240,7 +240,7 @@ def test_replacing_the_waits_keeps_the_rest() -> None:
     changed = budgets.with_waits("code", failed(1))
     assert changed.code == CodeBudget(waits=failed(1), days=((1, 2),), locked=True, extra={"a": 1})
     assert (changed.recovery, changed.extra) == (failed(3), {"b": 2})
-    cleared = budgets.with_waits("recovery_code", budgets.recovery.clear())
+    cleared = budgets.with_recovery(budgets.recovery.clear())
     assert (cleared.recovery, cleared.code, cleared.extra) == (Waits(), budgets.code, {"b": 2})
 
 
@@ -260,8 +260,8 @@ def test_clearing_what_is_clear_makes_nothing() -> None:
     budgets = Budgets(code=code, extra={"newer": 1})
     assert waits.clear() is waits
     assert code.clear() is code
-    assert budgets.clear("code") is budgets
-    assert budgets.clear("recovery_code") is budgets
+    assert budgets.clear_code() is budgets
+    assert budgets.clear_recovery() is budgets
 
 
 @pytest.mark.requirement("R-69")

@@ -175,11 +175,15 @@ class Budgets:
         """Replace the waits of one kind of code; days and lock stay."""
         if method == "code":
             return self.with_code(replace(self.code, waits=waits))
-        return self._with(self.code, waits)
+        return self.with_recovery(waits)
 
     def with_code(self, code: CodeBudget) -> Budgets:
         """Replace the budget of codes."""
         return self._with(code, self.recovery)
+
+    def with_recovery(self, recovery: Waits) -> Budgets:
+        """Replace the waits of recovery codes."""
+        return self._with(self.code, recovery)
 
     def _with(self, code: CodeBudget, recovery: Waits) -> Budgets:
         # The shared object again, so that a document without failures has no budgets in it.
@@ -187,13 +191,15 @@ class Budgets:
             return NO_FAILURES
         return Budgets(code=code, recovery=recovery, extra=self.extra)
 
-    def clear(self, method: Method) -> Budgets:
-        """Forget the consecutive failures of one kind; the same budgets where there are none."""
-        if method == "code":
-            code = self.code.clear()
-            return self if code is self.code else self.with_code(code)
-        waits = self.recovery.clear()
-        return self if waits is self.recovery else self.with_waits(method, waits)
+    def clear_code(self) -> Budgets:
+        """Forget the consecutive wrong codes; the same budgets where there are none."""
+        code = self.code.clear()
+        return self if code is self.code else self.with_code(code)
+
+    def clear_recovery(self) -> Budgets:
+        """Forget the consecutive wrong recovery codes; the same budgets where there are none."""
+        recovery = self.recovery.clear()
+        return self if recovery is self.recovery else self.with_recovery(recovery)
 
 
 NO_FAILURES: Final = Budgets()

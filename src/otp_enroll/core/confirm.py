@@ -153,7 +153,7 @@ class Confirm(SetupVerb[SetupConfirmed]):
         account = Confirmed(
             authenticators=_replace_or_add(kept, old, proved),
             recovery=before.recovery,
-            budgets=budgets.with_code(budgets.code.restart()) if locked else budgets.clear("code"),
+            budgets=budgets.with_code(budgets.code.restart()) if locked else budgets.clear_code(),
         )
         codes = None
         if account.recovery_codes_left == 0:  # else the paper in the drawer stays good
@@ -229,7 +229,7 @@ def issue_recovery_codes(
     renewed = replace(
         account,
         recovery=RecoverySet.issue(verb.user_id, fresh.salt, codes),
-        budgets=account.budgets.clear("recovery_code"),  # the wait was for guesses at the old set
+        budgets=account.budgets.clear_recovery(),  # the wait was for guesses at the old set
     )
     shown = CodesShown(
         codes=fresh.codes,

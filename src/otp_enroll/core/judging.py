@@ -138,7 +138,7 @@ def _accept_code(
                 for found in account.authenticators
             ),
             recovery=account.recovery,
-            budgets=account.budgets.clear("code"),
+            budgets=account.budgets.clear_code(),
             setup=account.setup,
         ),
         events=(events.CodeVerified(**verb.stamp(world, shown[0])),),
@@ -186,7 +186,7 @@ def _judge_recovery_code(
     if spent.left <= recovery.LOW:
         happened.append(events.RecoveryCodesLow(**verb.stamp(world), left=spent.left))
     return Judged(
-        account=replace(account, recovery=spent, budgets=account.budgets.clear("recovery_code")),
+        account=replace(account, recovery=spent, budgets=account.budgets.clear_recovery()),
         events=tuple(happened),
         changed=True,  # it may be a thief with the paper: the app can hold withdrawals
         method="recovery_code",
@@ -202,7 +202,7 @@ def _count_wrong_recovery_code(
     retry_at = aware_or_none(waits.until(world.now, limits))
     return Decision(
         WrongCodeError("recovery_code", left, retry_at),
-        state=account.charge(account.budgets.with_waits("recovery_code", waits)),
+        state=account.charge(account.budgets.with_recovery(waits)),
         events=(events.CodeRejected(**verb.stamp(world), method="recovery_code"),),
     )
 
