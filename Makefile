@@ -61,7 +61,7 @@ proof: $(VENV)/.test
 
 # Every small change to the rules that mutmut can think of; docs/mutants.md lists what survives.
 # With a name, if only "*", mutmut checks first that pytest finds each test by its own name: one
-# that it did not find would pass for a kill. Ten minutes on two cores.
+# that it did not find would pass for a kill. A quarter of an hour on two cores.
 mutmut: $(VENV)/.mutation
 	rm -rf mutants
 	PYTHONPATH=tests $(BIN)/mutmut run --max-children 2 "*"
